@@ -1,0 +1,50 @@
+"""What an estimator needs from a capture; the union of several needs is one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: Probes: one extra prompt an item each.
+PROBES = ("p_true", "verbalized_1s", "verbalized_2s")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Fields of a trace that must be there.
+
+    Attributes
+    ----------
+    greedy: columns of the greedy row ("text", "token_logprobs", "token_entropy", ..., "topk_logprobs"); empty: no greedy decode.
+    samples: least number of sampled answers an item; 0: none. sample_columns: columns of the sampled rows.
+    model_law: the samples must follow the model's own law (temperature 1, no truncation).
+    equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each).
+    probes: extra prompts, from ``PROBES``. answer: any answer text will do (greedy, else the first sample).
+    """
+
+    greedy: frozenset[str] = frozenset()
+    samples: int = 0
+    sample_columns: frozenset[str] = frozenset()
+    model_law: bool = False
+    equivalence: frozenset[str] = frozenset()
+    probes: frozenset[str] = frozenset()
+    answer: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.greedy | other.greedy,
+            max(self.samples, other.samples),
+            self.sample_columns | other.sample_columns,
+            self.model_law or other.model_law,
+            self.equivalence | other.equivalence,
+            self.probes | other.probes,
+            self.answer or other.answer,
+        )
+
+
+def union(needs: Iterable[Needs]) -> Needs:
+    """The least capture that serves all of ``needs``."""
+    total = Needs()
+    for need in needs:
+        total = total | need
+    return total

@@ -1,0 +1,95 @@
+"""What is asked: an item is one question with what is known about its answer; a task is a set of items and how to grade them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trueline.errors import InputError
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    Attributes
+    ----------
+    id: unique within the task.
+    question: the bare question, as shown to judges and in reports.
+    prompt_text: the whole text a completion model continues; None: built from the task's template.
+    messages: chat turns as ``(role, content)``; empty: one user turn holding the question.
+    references: accepted answers; empty when unknown.
+    cluster: items that share it are not independent (same person, same document); None: its own.
+    metadata: JSON-safe extras. truth: known true quantities by name (``aleatoric`` in nats, ``exposure``, ``epistemic``).
+    """
+
+    id: str
+    question: str
+    prompt_text: str | None = None
+    messages: tuple[tuple[str, str], ...] = ()
+    references: tuple[str, ...] = ()
+    cluster: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Verdict on one answer.
+
+    ``correct`` None means that it could not be judged (``reason`` says why). ``probability`` is the true probability that the
+    answer is right where it is known (known world). ``score``: graded quality in [0, 1] where the grader has one.
+    """
+
+    correct: bool | None
+    refused: bool = False
+    answer: str | None = None
+    probability: float | None = None
+    score: float | None = None
+    reason: str | None = None
+
+
+#: A grader is a function of the item and the answer text; its name goes into the manifest.
+Grader = Callable[[Item, str], Grade]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Items, prompt template and grading.
+
+    Attributes
+    ----------
+    name: URI or path it came from. items: in stable order.
+    template: used for a completion model when an item has no ``prompt_text``; ``{question}`` is replaced (never ``format``).
+    system: system message for chat models, or None.
+    grader: a name known to ``tasks.graders`` ("normalised", "contains", ..., "oracle") or a user's own function.
+    grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
+    prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s").
+    max_new_tokens, stop: defaults for generation.
+    """
+
+    name: str
+    items: Sequence[Item]
+    template: str = "Question: {question}\nAnswer:"
+    system: str | None = None
+    grader: str | Grader = "normalised"
+    grade_oracle: Grader | None = None
+    canonical: Callable[[Item, str], str] | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    max_new_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        """Refuse an empty task and duplicate ids."""
+        if not self.items:
+            raise InputError(f"task {self.name!r} has no items; give at least one question")
+        seen: set[str] = set()
+        for item in self.items:
+            if item.id in seen:
+                raise InputError(f"task {self.name!r}: id {item.id!r} occurs more than once; ids must be unique")
+            seen.add(item.id)
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,52 @@
+"""The columns of a trace: one row a generation, ragged numbers as Arrow lists. Log-probs are natural logs, entropies nats."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+#: Kinds of rows. ``greedy`` and ``sample`` answer the item's question; the others are probes about it.
+KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s")
+
+FORMAT_VERSION = 1
+
+_FLOATS = pa.list_(pa.float64())
+
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("item_index", pa.int64()),  # position in the task: the stable order of a run
+        ("kind", pa.string()),
+        ("draw", pa.int32()),  # 0 for greedy and probes
+        ("text", pa.string()),  # null when the generation failed
+        ("error", pa.string()),  # why it failed
+        ("finish_reason", pa.string()),  # eos | stop | length | null (unknown, imported)
+        ("n_prompt_tokens", pa.int32()),
+        ("n_tokens", pa.int32()),
+        ("tokens", pa.list_(pa.int32())),
+        ("token_texts", pa.list_(pa.string())),  # greedy only, for colouring
+        # log-probs of the model's own law, whatever the sampling law, unless logprob_law says otherwise
+        ("token_logprobs", _FLOATS),
+        ("logprob_law", pa.string()),  # model | scaled | null (no log-probs)
+        # the sampling law and its seed; null for greedy decoding; unknown for imported rows
+        ("temperature", pa.float64()),
+        ("top_p", pa.float64()),
+        ("top_k", pa.int32()),
+        ("seed", pa.int64()),
+        # statistics of each step's next-token law over the vocabulary
+        ("token_entropy", _FLOATS),
+        ("token_mean_logp", _FLOATS),  # mean over the finite log-probs
+        ("token_n_finite", _FLOATS),
+        ("token_max_logp", _FLOATS),
+        ("token_second_logp", _FLOATS),
+        ("token_renyi", _FLOATS),  # Renyi divergence from uniform, alpha 0.5, temperature 2
+        ("token_fisher_rao", _FLOATS),  # Fisher-Rao distance from uniform, temperature 2
+        ("topk_ids", pa.list_(pa.list_(pa.int32()))),
+        ("topk_logprobs", pa.list_(_FLOATS)),
+        # probes with fixed options: log-prob of each option as the continuation
+        ("options", pa.list_(pa.string())),
+        ("option_logprobs", _FLOATS),
+    ],
+    metadata={"trueline.trace": str(FORMAT_VERSION)},
+)
+
+COLUMNS = tuple(SCHEMA.names)
