@@ -33,6 +33,10 @@ class RunLocked(TruelineError):
     """Another process is writing to the run directory."""
 
 
+class StorageError(TruelineError):
+    """A file of a run could not be written (disk full, no permission)."""
+
+
 class ModelError(TruelineError):
     """A model could not be loaded or could not answer."""
 
