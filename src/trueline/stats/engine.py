@@ -1,0 +1,316 @@
+"""The interval engine: one set of weighted replicates serves every metric of a call.
+
+A replicate is a vector of row weights, never a copy of the rows: multinomial counts over rows (or over clusters, whose rows then share
+the count), or Dirichlet weights. A metric is a function of (sorted sample, weights). Efron 1979/1987, Rubin 1981; bag of little
+bootstraps for very many rows (Kleiner et al. 2014).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from trueline.errors import InputError
+from trueline.stats.estimate import Estimate, FloatArray
+from trueline.stats.intervals import Interval, acceleration, basic, bca, percentile
+from trueline.stats.sample import SortedSample
+
+Kind = Literal["auto", "bca", "percentile", "basic", "bayesian", "analytic", "none"]
+ValueFunction = Callable[[SortedSample, FloatArray], FloatArray]
+Jackknife = tuple[FloatArray, FloatArray]
+# About 2 MB of weights at a time stays in cache; results do not depend on it.
+_CHUNK_CELLS = 1 << 18
+_REDRAWS = 10
+_UNSTABLE = 0.05
+_LITTLE_FROM, _LITTLE_SUBSETS, _LITTLE_EXPONENT = 200_000, 20, 0.7
+_EXACT_JACKKNIFE, _JACKKNIFE_BLOCKS = 400, 200
+
+
+@dataclass(frozen=True)
+class CI:
+    """How to make an interval.
+
+    Attributes
+    ----------
+    kind : str
+        ``"auto"`` uses exact theory where there is some (Wilson for proportions, DeLong for AUROC, Wald for a regression) and rows
+        are independent, and BCa otherwise. ``"none"`` makes no interval.
+    level : float
+        Nominal coverage, in (0, 1).
+    n_boot, seed : int
+        Number of replicates and the seed of their generator.
+    keep : bool
+        Keep the replicates in ``Estimate.samples``.
+    """
+
+    kind: Kind = "auto"
+    level: float = 0.95
+    n_boot: int = 2000
+    seed: int = 0
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InputError(f"interval kind {self.kind!r} is unknown; expected one of {', '.join(get_args(Kind))}")
+        if not 0 < self.level < 1:
+            raise InputError(f"level is {self.level}; expected a number between 0 and 1, such as 0.95")
+        if self.n_boot < 2:
+            raise InputError(f"n_boot is {self.n_boot}; at least 2 replicates are needed (2000 is the default)")
+
+
+def as_ci(ci: CI | Kind | None) -> CI:
+    """Return settings from settings, a kind, or None (no interval)."""
+    if isinstance(ci, CI):
+        return ci
+    return CI("none" if ci is None else ci)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the engine needs to know about a metric.
+
+    Attributes
+    ----------
+    name : str
+    value : function (sample, weights (n_replicates, n_rows)) -> (n_replicates,) float64
+        NaN where a replicate leaves it undefined.
+    scores : {"real", "probability"}
+        What the scores may be.
+    truth : {"binary", "real"}
+        What the truth may be.
+    both_classes : bool
+        Undefined without a zero and a one among the truths; single-class replicates are then redrawn.
+    jackknife : function, optional
+        Closed-form leave-one-unit-out values and how many units each stands for.
+    analytic : function (sample, level) -> Interval or None, optional
+        Interval from theory; only asked where rows are independent.
+    reason : function (sample) -> str, optional
+        Why the value is NaN.
+    """
+
+    name: str
+    value: ValueFunction
+    scores: Literal["real", "probability"] = "real"
+    truth: Literal["binary", "real"] = "binary"
+    both_classes: bool = False
+    jackknife: Callable[[SortedSample], Jackknife | None] | None = None
+    analytic: Callable[[SortedSample, float], Interval | None] | None = None
+    fallback: Callable[[SortedSample, float], Interval] | None = None
+    reason: Callable[[SortedSample], str] | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+
+def point(metric: Metric, sample: SortedSample) -> float:
+    """Return the value of a metric on the sample itself."""
+    return float(metric.value(sample, sample.weights[None, :])[0])
+
+
+def estimates(sample: SortedSample, metrics: Sequence[Metric], ci: CI | Kind | None = "auto") -> dict[str, Estimate]:
+    """Return every metric with its interval, from one shared set of replicates."""
+    ci = as_ci(ci)
+    for metric in metrics:
+        check(metric, sample)
+    values = {m.name: point(m, sample) for m in metrics}
+    exact = {m.name: _exact(m, sample, ci, values[m.name]) for m in metrics}
+    drawn = [m for m in metrics if exact[m.name] is None and math.isfinite(values[m.name]) and _wants_replicates(ci)]
+    samples = replicate(sample, drawn, ci) if drawn else {}
+    return {m.name: _assemble(m, sample, ci, values[m.name], exact[m.name], samples.get(m.name)) for m in metrics}
+
+
+def check(metric: Metric, sample: SortedSample) -> None:
+    """Raise `InputError`, naming the first offending input row, where scores or truth are not what the metric takes."""
+    if metric.truth == "binary" and not sample.binary:
+        bad = (sample.truth != 0) & (sample.truth != 1)
+        i = sample.first_input(bad)
+        raise InputError(f"{metric.name} needs truth 0 or 1; {int(bad.sum())} rows are neither, the first at index {i}")
+    if metric.scores == "probability":
+        bad = ~((sample.scores >= 0) & (sample.scores <= 1))
+        if bad.any():
+            i = sample.first_input(bad)
+            raise InputError(
+                f"{metric.name} needs probabilities in [0, 1]; {int(bad.sum())} rows lie outside, the first at index {i}. "
+                "Turn a score into a confidence first (calibrated_confidence)"
+            )
+
+
+def replicate(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[str, FloatArray]:
+    """Return (n_boot,) replicate values of each metric; all metrics see the same weights."""
+    if sample.n_rows > _LITTLE_FROM and sample.cluster is None:
+        return _little_bootstraps(sample, metrics, ci)
+    rng, spare = _generators(ci.seed)
+    return _run(sample, metrics, _draws(sample, ci, rng, ci.n_boot, sample.n), spare, ci, sample.n)
+
+
+def weight_chunks(sample: SortedSample, ci: CI) -> Iterator[FloatArray]:
+    """Yield (chunk, n_rows) replicate weights, n_boot rows in all; for curves, which are functions of whole weight vectors."""
+    rng, _ = _generators(ci.seed)
+    return _draws(sample, ci, rng, ci.n_boot, sample.n)
+
+
+def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """One stream for the replicates, one for redraws, so that neither shifts the other."""
+    main, spare = np.random.SeedSequence(seed).spawn(2)
+    return np.random.default_rng(main), np.random.default_rng(spare)
+
+
+def _draws(sample: SortedSample, ci: CI, rng: np.random.Generator, n_boot: int, total: int) -> Iterator[FloatArray]:
+    chunk = max(1, _CHUNK_CELLS // max(sample.n_rows, 1))
+    for start in range(0, n_boot, chunk):
+        yield draw(sample, ci.kind == "bayesian", rng, min(chunk, n_boot - start), total)
+
+
+def draw(sample: SortedSample, bayesian: bool, rng: np.random.Generator, n_boot: int, total: int) -> FloatArray:
+    """Return (n_boot, n_rows) weights of `total` units drawn from the sample's units."""
+    unit = np.ones(sample.n_clusters) if sample.cluster is not None else sample.multiplicity
+    if bayesian:
+        # Dirichlet(1, .., 1) over units, scaled to their number; a merged row gets the sum of its units' shares.
+        mass = rng.standard_gamma(unit, size=(n_boot, len(unit)))
+        counts = mass * (unit.sum() / mass.sum(axis=1, keepdims=True))
+    else:
+        counts = _counts(unit, rng, n_boot, sample.n_clusters if sample.cluster is not None else total)
+    if sample.cluster is not None:
+        return np.asarray(counts[:, sample.cluster] * sample.weights)
+    if sample.n_rows == sample.n and not np.all(sample.weights == 1):
+        return np.asarray(counts * sample.weights)
+    return np.asarray(counts, dtype=np.float64)
+
+
+def _counts(unit: FloatArray, rng: np.random.Generator, n_boot: int, total: int) -> Any:
+    """Return multinomial counts; the cheaper of one binomial draw a row and one integer draw a unit."""
+    rows = len(unit)
+    if rows * 20 < total:
+        return rng.multinomial(total, unit / unit.sum(), size=n_boot)
+    n_units = int(unit.sum())
+    picks = rng.integers(0, n_units, size=(n_boot, total))
+    if rows != n_units:
+        picks = np.repeat(np.arange(rows), unit.astype(np.int64))[picks]
+    if n_boot == 1:
+        return np.bincount(picks[0], minlength=rows)[None, :]
+    picks += np.arange(n_boot)[:, None] * rows
+    return np.bincount(picks.ravel(), minlength=n_boot * rows).reshape(n_boot, rows)
+
+
+def _run(
+    sample: SortedSample, metrics: Sequence[Metric], draws: Iterator[FloatArray], spare: np.random.Generator, ci: CI, total: int
+) -> dict[str, FloatArray]:
+    parts: dict[str, list[FloatArray]] = {m.name: [] for m in metrics}
+    both = any(m.both_classes for m in metrics) and sample.binary
+    for weights in draws:
+        mixed = _redraw(sample, weights, ci, spare, total) if both else weights
+        for m in metrics:
+            parts[m.name].append(m.value(sample, mixed if m.both_classes else weights))
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _redraw(sample: SortedSample, weights: FloatArray, ci: CI, spare: np.random.Generator, total: int) -> FloatArray:
+    """Replace single-class replicates by fresh ones, at most ten times each; what stays single-class becomes NaN downstream."""
+    positive = sample.positive
+    for _ in range(_REDRAWS):
+        mass, ones = weights.sum(axis=1), weights @ positive.astype(np.float64)
+        bad = np.flatnonzero((ones <= 0) | (ones >= mass))
+        if not len(bad):
+            break
+        weights = weights.copy()
+        for b in bad:
+            weights[b] = draw(sample, ci.kind == "bayesian", spare, 1, total)[0]
+    return weights
+
+
+def _little_bootstraps(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[str, FloatArray]:
+    """Replicates from subsets of n^0.7 rows whose counts sum to n, moved from each subset's own value to the full value."""
+    rng, spare = _generators(ci.seed)
+    size = int(sample.n_rows**_LITTLE_EXPONENT)
+    share = np.diff(np.linspace(0, ci.n_boot, _LITTLE_SUBSETS + 1).round().astype(int))
+    full = {m.name: point(m, sample) for m in metrics}
+    parts: dict[str, list[FloatArray]] = {m.name: [] for m in metrics}
+    for n_boot in share[share > 0]:
+        subset = sample.take(np.sort(rng.choice(sample.n_rows, size, replace=False)))
+        values = _run(subset, metrics, _draws(subset, ci, rng, int(n_boot), sample.n), spare, ci, sample.n)
+        for m in metrics:
+            scaled = subset.weights * (sample.weights.sum() / subset.weights.sum())
+            centre = float(m.value(subset, scaled[None, :])[0])
+            parts[m.name].append(values[m.name] - centre + full[m.name])
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def leave_out(metric: Metric, sample: SortedSample, seed: int = 0) -> Jackknife:
+    """Return leave-one-unit-out values and counts: closed form where the metric has one, else exact or by 200 random blocks."""
+    closed = metric.jackknife(sample) if metric.jackknife is not None else None
+    if closed is not None:
+        return closed
+    code = sample.cluster if sample.cluster is not None else np.arange(sample.n_rows)
+    n_codes = int(code.max()) + 1
+    per_unit = sample.weights if sample.cluster is not None else sample.weights / sample.multiplicity
+    if n_codes <= _EXACT_JACKKNIFE:
+        counts = np.ones(n_codes) if sample.cluster is not None else sample.multiplicity
+        return _leave_blocks(metric, sample, code, per_unit, n_codes), counts
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(3)[2])
+    if sample.n_rows == sample.n or sample.cluster is not None:
+        block = rng.permutation(n_codes) % _JACKKNIFE_BLOCKS
+        return _leave_blocks(metric, sample, block[code], per_unit, _JACKKNIFE_BLOCKS), np.ones(_JACKKNIFE_BLOCKS)
+    item_row = np.repeat(np.arange(sample.n_rows), sample.multiplicity.astype(np.int64))
+    block = rng.permutation(sample.n) % _JACKKNIFE_BLOCKS
+    values = [
+        metric.value(sample, (sample.weights - np.bincount(item_row[block == b], minlength=sample.n_rows))[None, :])
+        for b in range(_JACKKNIFE_BLOCKS)
+    ]
+    return np.concatenate(values), np.ones(_JACKKNIFE_BLOCKS)
+
+
+def _leave_blocks(metric: Metric, sample: SortedSample, code: Any, per_unit: FloatArray, n_codes: int) -> FloatArray:
+    chunk = max(1, _CHUNK_CELLS // sample.n_rows)
+    values = []
+    for start in range(0, n_codes, chunk):
+        ids = np.arange(start, min(start + chunk, n_codes))
+        values.append(metric.value(sample, np.where(code[None, :] == ids[:, None], sample.weights - per_unit, sample.weights)))
+    return np.concatenate(values)
+
+
+def _wants_replicates(ci: CI) -> bool:
+    return ci.kind not in ("none", "analytic")
+
+
+def _exact(metric: Metric, sample: SortedSample, ci: CI, value: float) -> Interval | None:
+    if metric.analytic is None or ci.kind not in ("auto", "analytic") or not math.isfinite(value) or sample.cluster is not None:
+        return None
+    return metric.analytic(sample, ci.level)
+
+
+def _assemble(metric: Metric, sample: SortedSample, ci: CI, value: float, exact: Interval | None, samples: FloatArray | None) -> Estimate:
+    base: dict[str, Any] = {"level": ci.level, "n": sample.n, "n_missing": sample.n_missing, "n_effective": sample.n_effective}
+    if not math.isfinite(value):
+        reason = metric.reason(sample) if metric.reason is not None else "undefined on these rows"
+        return Estimate(value, reason=reason, **base)
+    if exact is not None:
+        return Estimate(value, exact.low, exact.high, se=exact.se, method=exact.method, **base)
+    if samples is None:
+        why = None if ci.kind == "none" else f"no analytic interval for {metric.name} on these rows; use 'bca'"
+        return Estimate(value, reason=why, **base)
+    return _from_samples(metric, sample, ci, value, samples, base)
+
+
+def _from_samples(metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, base: dict[str, Any]) -> Estimate:
+    good = samples[np.isfinite(samples)]
+    kind = "bca" if ci.kind == "auto" else ci.kind
+    unit = "cluster replicates" if sample.cluster is not None else "replicates"
+    keep = samples if ci.keep else None
+    if len(good) < 2 or sample.n_clusters < 2:
+        why = "one independent unit only" if sample.n_clusters < 2 else "hardly any replicate was defined"
+        return Estimate(value, reason=f"no interval: {why}", samples=keep, **base)
+    if kind == "bca":
+        low, high = bca(good, value, ci.level, acceleration(*leave_out(metric, sample, ci.seed)))
+    elif kind == "basic":
+        low, high = basic(good, value, ci.level)
+    else:
+        low, high = percentile(good, ci.level)
+    low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
+    lost = 1 - len(good) / len(samples)
+    reason = f"unstable: {lost:.0%} of the replicates were undefined" if lost > _UNSTABLE else None
+    if metric.fallback is not None and np.ptp(good) == 0:
+        exact = metric.fallback(sample, ci.level)
+        return Estimate(value, exact.low, exact.high, se=exact.se, method=exact.method, reason=reason, samples=keep, **base)
+    return Estimate(value, low, high, se=float(good.std(ddof=1)), method=f"{kind}, {ci.n_boot} {unit}", reason=reason, samples=keep, **base)
