@@ -61,7 +61,8 @@ def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
 def test_right_values_pass_and_pending_keys_are_reported(pytester: pytest.Pytester) -> None:
     result = (
         '{"x": np.float64(1.0 + 5e-10), "n": 3, "flag": True, "s": "nan", "list": np.array([1.0, np.nan]), "deep": {"a": {1: 2.0}}, '
-        '"undefined": math.nan, "none": None, "up": math.inf, "down": -math.inf, "gap": float("nan"), "fails": refuse, "failed": Special(), "more": 1}'
+        '"undefined": math.nan, "none": None, "up": math.inf, "down": -math.inf, "gap": float("nan"), '
+        '"fails": refuse, "failed": Special(), "more": 1}'
     )
     expected = {
         "x": 1.0,

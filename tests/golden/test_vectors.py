@@ -3,9 +3,10 @@
 ``vectors/<slug>.json`` is a list of cases ``{case, inputs, expected, tolerance, how}``; ``adapters/<slug>.py`` offers
 ``run(case, inputs) -> dict`` that computes the expected keys with trueline. ``pytest tests/golden --vectors DIR`` runs other vectors.
 
-- numbers: absolute tolerance, one for the case or a dict with one per key; "nan", "inf", "-inf" stand for those numbers, null for missing (None or NaN);
-- ``{"error": "ValueError"}``: that exception or a subclass. For a whole case ``run`` raises it; under a key the adapter returns the exception,
-  or a function without arguments that raises it;
+- numbers: absolute tolerance, one for the case or a dict with one per key; "nan", "inf", "-inf" stand for those numbers, null for a missing
+  value (None or NaN);
+- ``{"error": "ValueError"}``: that exception or a subclass. For a whole case ``run`` raises it; under a key the adapter returns the
+  exception, or a function without arguments that raises it;
 - keys that begin or end with ``upstream`` hold what other code returns: adapters compute them through compatibility options;
 - an adapter names the expected keys that trueline does not offer yet in ``PENDING: frozenset[str]``; they are reported, never passed.
 """
