@@ -1,0 +1,164 @@
+"""The local capture engine: items in stable order, one shard after another; what a shard holds depends on its items and the plan alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trueline.capture.planner import Plan
+from trueline.capture.probes import P_TRUE_OPTIONS, answer_prompt, probe_prompt
+from trueline.models.base import (
+    TOKEN_STATS,
+    Generation,
+    GenerationRequest,
+    GenerationSettings,
+    Model,
+    RequestResult,
+    SamplingLaw,
+)
+from trueline.tasks.item import Item, Task
+from trueline.traces.rundir import RunDirectory
+from trueline.traces.schema import SCHEMA
+
+#: Items of one shard: what a kill costs at most, and the pool from which prompts of like length are batched.
+SHARD_ITEMS = 128
+
+Progress = Callable[[int, int], None]
+
+
+def draw_seed(seed: int, item_id: str, draw: int) -> int:
+    """Seed of one sample, from the run's seed, the item's id and the draw alone: the order and the batch do not matter.
+
+    Returns an int in [0, 2^63).
+    """
+    digest = hashlib.blake2b(f"{seed}\x1f{item_id}\x1f{draw}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def capture(
+    model: Model,
+    task: Task,
+    plan: Plan,
+    run: RunDirectory,
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+    shard_items: int = SHARD_ITEMS,
+    progress: Progress | None = None,
+) -> None:
+    """Write the shards that are not there yet. Can be killed at any moment and called again.
+
+    progress: called with (items done, items in all) after each shard. Raises whatever the model raises; finished shards stay.
+    """
+    items = list(task.items)
+    starts = range(0, len(items), shard_items)
+    for index, start in enumerate(starts):
+        part = items[start : start + shard_items]
+        if not run.has_shard(index):
+            rows = capture_items(model, task, plan, part, first_index=start, seed=seed, batch_size=batch_size)
+            run.write_shard(index, rows)
+        if progress is not None:
+            progress(start + len(part), len(items))
+
+
+def capture_items(
+    model: Model, task: Task, plan: Plan, items: Sequence[Item], *, first_index: int = 0, seed: int = 0, batch_size: int = 64
+) -> pa.Table:
+    """The trace rows of some items: greedy, samples, then probes of each item. Follows ``traces.schema.SCHEMA``."""
+    settings = GenerationSettings(
+        max_new_tokens=plan.max_new_tokens,
+        law=plan.law,
+        stop=task.stop,
+        greedy_columns=plan.greedy_columns,
+        sample_columns=plan.sample_columns,
+        top_k_alternatives=plan.top_k_alternatives,
+        batch_size=batch_size,
+    )
+    requests = [
+        GenerationRequest(answer_prompt(item, task), sample_seeds=tuple(draw_seed(seed, item.id, draw) for draw in range(plan.n_samples)))
+        for item in items
+    ]
+    results = model.generate(requests, settings)
+    probes = {name: _probe(name, model, task, items, results, settings) for name in sorted(plan.needs.probes)}
+    rows: list[dict[str, Any]] = []
+    for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
+        key = {"item_id": item.id, "item_index": first_index + k}
+        rows.append({**key, **_greedy_row(result)})
+        rows += [{**key, **row} for row in _sample_rows(request, result, plan.law)]
+        rows += [{**key, "kind": name, "draw": 0, **replies[k]} for name, replies in probes.items()]
+    return table_of(rows)
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of the trace schema; absent fields are null."""
+    arrays = [pa.array([_plain(row.get(field.name)) for row in rows], field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return list(value)
+    return value
+
+
+def _greedy_row(result: RequestResult) -> dict[str, Any]:
+    if result.greedy is None:
+        return {"kind": "greedy", "draw": 0, "error": result.error or "the model gave no greedy answer"}
+    return {"kind": "greedy", "draw": 0, "token_texts": result.greedy.token_texts, **_row(result.greedy)}
+
+
+def _sample_rows(request: GenerationRequest, result: RequestResult, law: SamplingLaw) -> list[dict[str, Any]]:
+    rows = []
+    for draw, seed in enumerate(request.sample_seeds):
+        drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, "seed": seed}
+        if draw < len(result.samples):
+            content = _row(result.samples[draw])
+        else:
+            content = {"error": result.error or "the model gave fewer samples than asked for"}
+        rows.append({"kind": "sample", "draw": draw, **drawn, **content})
+    return rows
+
+
+def _row(generation: Generation) -> dict[str, Any]:
+    logprobs = generation.token_logprobs
+    return {
+        "text": generation.text.strip(),
+        "finish_reason": generation.finish_reason,
+        "n_prompt_tokens": generation.n_prompt_tokens,
+        "n_tokens": len(logprobs) if logprobs is not None else (len(generation.tokens) if generation.tokens is not None else None),
+        "tokens": generation.tokens,
+        "token_logprobs": logprobs,
+        "logprob_law": "model" if logprobs is not None else None,
+        "topk_ids": generation.topk_ids,
+        "topk_logprobs": generation.topk_logprobs,
+        **{name: generation.stats.get(name) for name in TOKEN_STATS},
+    }
+
+
+def _probe(
+    name: str,
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    results: Sequence[RequestResult],
+    settings: GenerationSettings,
+) -> list[dict[str, Any]]:
+    """The row content of one probe for every item; an item whose answer failed is not asked."""
+    rows: list[dict[str, Any]] = [{"error": "not asked: the item has no greedy answer"} for _ in items]
+    asked = [(k, r.greedy.text.strip()) for k, r in enumerate(results) if r.greedy is not None]
+    prompts = [probe_prompt(name, items[k], task, answer) for k, answer in asked]
+    if not prompts:
+        return rows
+    if name == "p_true":
+        options = P_TRUE_OPTIONS if "chat" in model.capabilities else tuple(" " + option for option in P_TRUE_OPTIONS)
+        for (k, _), score in zip(asked, model.score(prompts, [options] * len(prompts)), strict=True):
+            rows[k] = {"error": score.error} if score.error else {"options": list(options), "option_logprobs": score.logprobs}
+        return rows
+    alone = GenerationSettings(max_new_tokens=settings.max_new_tokens + 16, batch_size=settings.batch_size)
+    for (k, _), result in zip(asked, model.generate([GenerationRequest(p) for p in prompts], alone), strict=True):
+        rows[k] = _row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
+    return rows

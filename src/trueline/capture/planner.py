@@ -1,0 +1,167 @@
+"""The plan of a capture: which estimators it serves, what it records and what it costs, known before any model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trueline.capture.needs import Needs, union
+from trueline.errors import InputError
+from trueline.models.base import TOKEN_STATS, SamplingLaw
+
+#: Columns that come with every generation of a model that can give log-probs.
+_ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run will do.
+
+    estimators: names served. left_out: name -> why not. needs: their union. n_samples: sampled answers an item.
+    judge: the equivalence used for verdicts, or None when no estimator wants them.
+    """
+
+    model: str
+    task: str
+    n_items: int
+    estimators: tuple[str, ...]
+    left_out: Mapping[str, str]
+    needs: Needs
+    n_samples: int
+    law: SamplingLaw
+    max_new_tokens: int
+    judge: str | None
+    top_k_alternatives: int = 15
+    costs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def greedy_columns(self) -> frozenset[str]:
+        """Extra columns of the greedy rows."""
+        return _extra(self.needs.greedy)
+
+    @property
+    def sample_columns(self) -> frozenset[str]:
+        """Extra columns of the sampled rows."""
+        return _extra(self.needs.sample_columns)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Model calls by kind; ``judged_pairs`` is the most there can be (equal texts are judged once)."""
+        n, m = self.n_items, self.n_samples
+        calls = {"prompts": n, "greedy_decodes": n, "sampled_decodes": n * m}
+        for probe in sorted(self.needs.probes):
+            calls[f"probe_{probe}"] = n
+        pairs = m * (m - 1) * ("samples" in self.needs.equivalence) + 2 * m * ("greedy_samples" in self.needs.equivalence)
+        if self.judge and self.judge.split(":")[0] in ("nli", "llm"):
+            calls["judged_pairs_at_most"] = n * pairs
+        return calls
+
+    def captured(self) -> dict[str, Any]:
+        """What the trace will hold, as JSON: part of a run's identity."""
+        return {
+            "greedy_columns": sorted(self.greedy_columns),
+            "sample_columns": sorted(self.sample_columns),
+            "probes": sorted(self.needs.probes),
+            "samples": self.n_samples,
+            "top_k_alternatives": self.top_k_alternatives if "topk" in self.greedy_columns | self.sample_columns else 0,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole plan as JSON."""
+        return {
+            "model": self.model,
+            "task": self.task,
+            "items": self.n_items,
+            "estimators": list(self.estimators),
+            "left_out": dict(self.left_out),
+            "captured": self.captured(),
+            "law": asdict(self.law),
+            "max_new_tokens": self.max_new_tokens,
+            "judge": self.judge,
+            "calls": self.calls,
+        }
+
+    def __str__(self) -> str:
+        calls = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.calls.items())
+        law = f"temperature {self.law.temperature:g}, top-p {self.law.top_p:g}, top-k {self.law.top_k or 'off'}"
+        columns = sorted(self.greedy_columns | self.sample_columns) or ["log-probs only"]
+        lines = [
+            f"Plan: {self.model} on {self.task}, {self.n_items:,} items",
+            f"  calls      {calls}",
+            f"  sampling   {self.n_samples} samples an item, {law}, at most {self.max_new_tokens} new tokens",
+            f"  captured   {', '.join(columns)}",
+            f"  judge      {self.judge or 'none needed'}",
+            f"  estimators {', '.join(self.estimators) or 'none'}",
+        ]
+        lines += [f"  left out   {name}: {reason}" for name, reason in self.left_out.items()]
+        return "\n".join(lines)
+
+
+def make_plan(
+    *,
+    model: str,
+    capabilities: frozenset[str],
+    task: str,
+    n_items: int,
+    needs: Mapping[str, Needs],
+    n_samples: int,
+    law: SamplingLaw,
+    max_new_tokens: int,
+    judge: str | None,
+    strict: bool,
+    costs: Mapping[str, str] | None = None,
+) -> Plan:
+    """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
+
+    needs: estimator name -> its needs. strict: the estimators were named one by one, so one that cannot be served is an ``InputError``
+    instead of being left out.
+    """
+    if n_samples < 0:
+        raise InputError(f"samples must be 0 or more, got {n_samples}")
+    if max_new_tokens < 1:
+        raise InputError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+    left_out = {name: reason for name, need in needs.items() if (reason := refusal(need, capabilities, n_samples, law))}
+    if strict and left_out:
+        name, reason = next(iter(left_out.items()))
+        raise InputError(f"estimator {name!r} cannot be served: {reason}")
+    served = {name: need for name, need in needs.items() if name not in left_out}
+    total = union(served.values())
+    return Plan(
+        model=model,
+        task=task,
+        n_items=n_items,
+        estimators=tuple(served),
+        left_out=left_out,
+        needs=total,
+        n_samples=n_samples if total.samples else 0,
+        law=law,
+        max_new_tokens=max_new_tokens,
+        judge=judge if total.equivalence else None,
+        costs=costs or {},
+    )
+
+
+def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: SamplingLaw) -> str | None:
+    """Why an estimator with these needs cannot be served, or None when it can."""
+    if need.samples > n_samples:
+        return f"it needs at least {need.samples} samples an item, the run takes {n_samples}"
+    columns = need.greedy | need.sample_columns
+    if "token_logprobs" in columns and "logprobs" not in capabilities:
+        return "the model gives no log-probs"
+    if columns & set(TOKEN_STATS) and "token_stats" not in capabilities:
+        return "it needs the whole next-token law, which this model does not show"
+    if any(c.startswith("topk") for c in columns) and "topk" not in capabilities:
+        return "the model gives no alternatives to its tokens"
+    if "p_true" in need.probes and "score" not in capabilities:
+        return "the model cannot score given continuations"
+    if need.model_law and n_samples and not law.is_model_law:
+        return (
+            f"it assumes samples from the model's own law; temperature {law.temperature:g}, top-p {law.top_p:g}, "
+            f"top-k {law.top_k} is another one"
+        )
+    return None
+
+
+def _extra(columns: frozenset[str]) -> frozenset[str]:
+    return frozenset("topk" if c.startswith("topk") else c for c in columns - _ALWAYS)

@@ -1,0 +1,62 @@
+"""Probe prompts: P(True) and verbalised confidence, asked once an item after its answer is known.
+
+P(True): Kadavath et al. 2207.05221. Verbalised 1S / 2S: Tian et al. 2305.14975. A task may override each text (``Task.prompts``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from trueline.models.base import Message, Prompt
+from trueline.tasks.item import Item, Task
+
+#: Options of the P(True) probe: the first one says "true".
+P_TRUE_OPTIONS = ("A", "B")
+
+PROMPTS = {
+    "p_true": (
+        "Question: {question}\nProposed answer: {answer}\nIs the proposed answer true?\n(A) True\n(B) False\nReply with the letter only."
+    ),
+    "verbalized_1s": (
+        "{question}\nReply in exactly two lines and with no other words:\nAnswer: <your answer>\n"
+        "Probability: <the probability that your answer is right, a number from 0.0 to 1.0>"
+    ),
+    "verbalized_2s": (
+        "What is the probability that your answer is right? Reply with one number from 0.0 to 1.0 and no other words, "
+        "in the form\nProbability: <number>"
+    ),
+}
+
+#: What a completion model is left to continue.
+_CUES = {"p_true": "\nLetter:", "verbalized_1s": "\nAnswer:", "verbalized_2s": "\nProbability:"}
+
+
+def answer_prompt(item: Item, task: Task) -> Prompt:
+    """How the item's question is put to the model: chat turns, and a text for completion models."""
+    text = item.prompt_text if item.prompt_text is not None else task.template.replace("{question}", item.question)
+    return Prompt(text=text, messages=_turns(item, task))
+
+
+def probe_prompt(name: str, item: Item, task: Task, answer: str) -> Prompt:
+    """The prompt of one probe about ``item`` whose answer was ``answer``."""
+    template = task.prompts.get(name, PROMPTS[name])
+    body = _fill(template, question=item.question, answer=answer)
+    if name == "verbalized_2s":
+        asked = answer_prompt(item, task)
+        turns = (*asked.messages, Message("assistant", answer), Message("user", body))
+        return Prompt(text=f"{asked.text} {answer}\n{body}{_CUES[name]}", messages=turns)
+    system = (Message("system", task.system),) if task.system else ()
+    return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body)))
+
+
+def _turns(item: Item, task: Task) -> tuple[Message, ...]:
+    turns = tuple(Message(role, content) for role, content in item.messages) or (Message("user", item.question),)
+    if task.system and turns[0].role != "system":
+        return (Message("system", task.system), *turns)
+    return turns
+
+
+def _fill(template: str, **fields: str) -> str:
+    """Replace ``{name}`` in one pass, so that braces inside a question or an answer stay what they are."""
+    pattern = "|".join(re.escape("{" + name + "}") for name in fields)
+    return re.sub(pattern, lambda match: fields[match.group()[1:-1]], template)

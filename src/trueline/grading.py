@@ -1,0 +1,45 @@
+"""From answers to verdicts: the greedy answer of each item, or its first sample where there is no greedy decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from trueline.tasks.item import Grade, Grader, Item
+from trueline.traces.trace import Trace
+
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("kind", pa.string()),
+        ("draw", pa.int32()),
+        ("correct", pa.bool_()),
+        ("refused", pa.bool_()),
+        ("answer", pa.string()),
+        ("probability", pa.float64()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def answer_kind(trace: Trace) -> str:
+    """``"greedy"`` when the trace has greedy answers, else ``"sample"`` (its draw 0 is the answer)."""
+    return "greedy" if len(trace.greedy) else "sample"
+
+
+def grade_blocks(blocks: Iterable[Trace], items: dict[str, Item], grader: Grader) -> pa.Table:
+    """Grade the answer of every item; an item without an answer gets ``correct`` null and a reason."""
+    rows: list[dict[str, Any]] = []
+    for block in blocks:
+        kind = answer_kind(block)
+        generations = block.generations(kind)
+        texts = generations.texts
+        answered = {int(i): texts[k] for k, i in enumerate(generations.item) if generations.draw[k] == 0}
+        for index, item_id in enumerate(block.item_ids):
+            text = answered.get(index)
+            grade = Grade(None, reason="no answer: the generation failed") if text is None else grader(items[item_id], text)
+            rows.append({"item_id": item_id, "kind": kind, "draw": 0, **vars(grade)})
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

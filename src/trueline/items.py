@@ -1,0 +1,98 @@
+"""Items of a run on disk: ``items.parquet`` and the task built back from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from trueline.errors import InputError
+from trueline.tasks.item import Item, Task
+
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("item_index", pa.int64()),
+        ("question", pa.string()),
+        ("references", pa.list_(pa.string())),
+        ("cluster", pa.string()),
+        ("metadata", pa.string()),  # JSON object
+        ("truth", pa.string()),  # JSON object of numbers
+    ]
+)
+
+
+def items_table(items: Iterable[Item]) -> pa.Table:
+    """``items.parquet`` of a task."""
+    rows = [
+        {
+            "item_id": item.id,
+            "item_index": index,
+            "question": item.question,
+            "references": list(item.references),
+            "cluster": item.cluster,
+            "metadata": json.dumps(dict(item.metadata), ensure_ascii=False, sort_keys=True),
+            "truth": json.dumps(dict(item.truth), sort_keys=True),
+        }
+        for index, item in enumerate(items)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def task_from(manifest: Mapping[str, Any], table: pa.Table) -> Task:
+    """The task of a run: asked for again by URI where its truth is needed (known world), else rebuilt from the stored items."""
+    stored = manifest["task"]
+    scheme = str(stored["name"]).split(":", 1)[0]
+    if scheme == "world":
+        from trueline.tasks.loading import load_task
+
+        task = load_task(stored["name"])
+        wanted = set(table["item_id"].to_pylist())
+        kept = [item for item in task.items if item.id in wanted]
+        if len(kept) != len(wanted):
+            raise InputError(f"{stored['name']} no longer has all items of this run: it was made by another version of trueline")
+        return _replace(task, kept)
+    items = [
+        Item(
+            id=row["item_id"],
+            question=row["question"] or "",
+            references=tuple(row["references"] or ()),
+            cluster=row["cluster"],
+            metadata=json.loads(row["metadata"] or "{}"),
+            truth=json.loads(row["truth"] or "{}"),
+        )
+        for row in table.to_pylist()
+    ]
+    return Task(name=stored["name"], items=items, grader=stored.get("grader") or "normalised")
+
+
+def choose(task: Task, limit: int | None, seed: int = 0) -> Task:
+    """A fixed pseudo-random sample of ``limit`` items in the task's own order; the whole task when ``limit`` is None or no smaller."""
+    if limit is None or limit >= len(task.items):
+        return task
+    if limit < 1:
+        raise InputError(f"limit must be at least 1, got {limit}")
+    import numpy as np
+
+    picked = np.sort(np.random.default_rng(seed).choice(len(task.items), size=limit, replace=False))
+    return _replace(task, [task.items[int(k)] for k in picked])
+
+
+def task_hash(task: Task) -> str:
+    """SHA-256 over all that the model is shown and the answers are graded by."""
+    digest = hashlib.sha256()
+    head = [task.template, task.system, list(task.stop), sorted(task.prompts.items()), task.version]
+    digest.update(json.dumps(head, ensure_ascii=True).encode())
+    for item in task.items:
+        row = [item.id, item.question, item.prompt_text, item.messages, item.references, item.cluster]
+        digest.update(json.dumps(row, ensure_ascii=True).encode())
+    return digest.hexdigest()
+
+
+def _replace(task: Task, items: list[Item]) -> Task:
+    import dataclasses
+
+    return dataclasses.replace(task, items=items)

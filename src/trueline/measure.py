@@ -1,0 +1,260 @@
+"""The main path: plan -> capture -> score -> grade -> validate, into one run directory that can be taken up again at any point."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trueline.capture.engine import SHARD_ITEMS, capture
+from trueline.capture.planner import Plan, make_plan
+from trueline.errors import InputError
+from trueline.estimators.base import Estimator
+from trueline.items import choose, items_table, task_hash
+from trueline.models.base import Model, SamplingLaw
+from trueline.run import Run, default_judge
+from trueline.tasks.item import Task
+from trueline.traces.rundir import RunDirectory, check_same
+
+Progress = Callable[[str, int, int], None]
+
+
+def plan(
+    model: str | Model,
+    task: str | Task,
+    estimators: str | Sequence[str] = "all",
+    *,
+    samples: int = 10,
+    equivalence: str | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_new_tokens: int | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """What ``measure`` with the same arguments would do, without running the model."""
+    asked, chosen, _ = _load(model, task, estimators, limit)
+    law = check_law(temperature, top_p, top_k)
+    return _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)[0]
+
+
+def measure(
+    model: str | Model,
+    task: str | Task,
+    estimators: str | Sequence[str] = "all",
+    *,
+    samples: int = 10,
+    out: str | os.PathLike[str] | None = None,
+    equivalence: str | None = None,
+    grader: str | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_new_tokens: int | None = None,
+    limit: int | None = None,
+    batch_size: int = 64,
+    validate: bool = True,
+    on_plan: Callable[[Plan], None] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Ask a model the questions of a task and score how certain each answer is.
+
+    Parameters
+    ----------
+    model, task : URIs (``"hf:PATH"``, ``"world:chat"``; ``"file.csv"``, ``"world:facts"``) or loaded objects.
+    estimators : ``"all"`` (those that model and settings cannot serve are left out with a reason) or a list of names.
+    samples : sampled answers an item beside the greedy one.
+    out : run directory; default ``runs/<model>-<task>``. An unfinished run with the same settings goes on where it stopped.
+    equivalence : judge of same meaning: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``.
+    grader : how answers are graded; default: the task's own.
+    seed, temperature, top_p, top_k : sampling law; each draw has its own seed, so batch size and order change nothing.
+    limit : a fixed pseudo-random sample of so many items, in task order.
+    batch_size : generations decoded together.
+    on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
+
+    Raises
+    ------
+    InputError : settings or data cannot be used. SettingsMismatch : ``out`` holds a run with other settings.
+    RunLocked : another process writes to ``out``. StorageError : the disk is full; all finished shards are kept.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    asked, chosen, uris = _load(model, task, estimators, limit)
+    law = check_law(temperature, top_p, top_k)
+    made, loaded = _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)
+    if on_plan is not None:
+        on_plan(made)
+    directory = RunDirectory(out if out is not None else default_out(*uris))
+    identity = _identity(asked, chosen, made, seed, limit)
+    with directory.lock():
+        made = _open(directory, chosen, made, identity)
+        capture(asked, chosen, made, directory, seed=seed, batch_size=batch_size, progress=_step(progress, "capture"))
+        _finish(directory, len(chosen.items))
+    run = Run(directory, chosen)
+    served = "all" if estimators == "all" else list(loaded)
+    run.score(served, equivalence=equivalence)
+    run.grade(grader)
+    if validate:
+        run.validate()
+    return run
+
+
+def check_law(temperature: float, top_p: float, top_k: int) -> SamplingLaw:
+    """The sampling law, or ``InputError`` when it is none."""
+    if not 0 < temperature < float("inf"):
+        raise InputError(f"temperature must be above 0 and finite, got {temperature}; the greedy answer is always taken as well")
+    if not 0 < top_p <= 1:
+        raise InputError(f"top_p must be in (0, 1], got {top_p}")
+    if top_k < 0:
+        raise InputError(f"top_k must be 0 (off) or more, got {top_k}")
+    return SamplingLaw(float(temperature), float(top_p), int(top_k))
+
+
+def default_out(model_uri: str, task_uri: str) -> Path:
+    """``runs/<model>-<task>`` with the characters of a file name."""
+    return Path("runs") / "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", Path(u).name or u).strip("-") for u in (model_uri, task_uri))
+
+
+def _load(model: str | Model, task: str | Task, estimators: str | Sequence[str], limit: int | None) -> tuple[Model, Task, tuple[str, str]]:
+    from trueline.estimators.loading import load_estimators
+    from trueline.models.loading import load_model
+    from trueline.tasks.loading import load_task
+
+    load_estimators(estimators)  # a misspelt name is reported before a model is loaded
+    chosen = load_task(task) if isinstance(task, str) else task
+    asked = load_model(model) if isinstance(model, str) else model
+    return asked, choose(chosen, limit), (asked.uri, chosen.name)
+
+
+def _plan(
+    model: Model,
+    task: Task,
+    estimators: str | Sequence[str],
+    samples: int,
+    equivalence: str | None,
+    law: SamplingLaw,
+    max_new_tokens: int | None,
+) -> tuple[Plan, Mapping[str, Estimator]]:
+    from trueline.estimators.loading import load_estimators
+
+    loaded = load_estimators(estimators)
+    made = make_plan(
+        model=model.uri,
+        capabilities=model.capabilities,
+        task=task.name,
+        n_items=len(task.items),
+        needs={name: estimator.needs for name, estimator in loaded.items()},
+        n_samples=samples,
+        law=law,
+        max_new_tokens=max_new_tokens or task.max_new_tokens,
+        judge=equivalence or default_judge(task),
+        strict=estimators != "all",
+    )
+    return made, {name: loaded[name] for name in made.estimators}
+
+
+def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None) -> dict[str, Any]:
+    """What decides the content of the trace; two runs with the same identity hold the same answers."""
+    fingerprint = {k: v for k, v in model.fingerprint().items() if k != "versions"}
+    law = made.law
+    return {
+        "model": {"uri": model.uri, "fingerprint": fingerprint},
+        "task": {"name": task.name, "items": len(task.items), "limit": limit, "hash": task_hash(task)},
+        "settings": {
+            "samples": made.n_samples,
+            "law": {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k},
+            "seed": seed,
+            "max_new_tokens": made.max_new_tokens,
+            "shard_items": SHARD_ITEMS,
+        },
+    }
+
+
+def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, Any]) -> Plan:
+    """Begin the run, or check that the one that is there is the same; returns the plan in force."""
+    directory.prepare()
+    old = directory.read_json("run.json")
+    if old is None:
+        directory.write_table("items.parquet", items_table(task.items))
+        directory.write_manifest(_manifest(task, made, identity))
+        return made
+    if old.get("status") == "imported":
+        raise InputError(f"{directory.path} holds imported generations; give another --out to measure a model")
+    wanted = {**identity, "captured": made.captured()}
+    found = {**{k: old.get("identity", {}).get(k) for k in identity}, "captured": old["captured"]}
+    if _covers(old["captured"], made.captured()):
+        found["captured"] = wanted["captured"]
+        if made.n_samples == 0:  # nothing sampled is asked for: any number of samples will do
+            wanted["settings"] = {**wanted["settings"], "samples": found["settings"]["samples"]}
+    check_same(found, wanted, directory.path)
+    return _as_captured(made, old["captured"])
+
+
+def _covers(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    lists = ("greedy_columns", "sample_columns", "probes")
+    return all(set(new[k]) <= set(old[k]) for k in lists) and new["samples"] in (0, old["samples"])
+
+
+def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
+    """The plan widened to what the run set out to capture, so that all its shards hold the same columns."""
+    import dataclasses
+
+    needs = dataclasses.replace(
+        made.needs,
+        greedy=made.needs.greedy | frozenset(captured["greedy_columns"]),
+        sample_columns=made.needs.sample_columns | frozenset(captured["sample_columns"]),
+        probes=made.needs.probes | frozenset(captured["probes"]),
+    )
+    return dataclasses.replace(made, needs=needs, n_samples=captured["samples"])
+
+
+def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    import trueline
+
+    names = ("numpy", "torch", "transformers", "pyarrow")
+    return {
+        "status": "running",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "trueline": trueline.__version__,
+        "model": identity["model"],
+        "task": {**identity["task"], "grader": task.grader if isinstance(task.grader, str) else task.grader.__qualname__},
+        "settings": {**identity["settings"], "stop": list(task.stop)},
+        "judge": made.judge,
+        "identity": identity,
+        "captured": made.captured(),
+        "plan": made.to_json(),
+        "versions": {name: version(name) for name in names},
+    }
+
+
+def _finish(directory: RunDirectory, n_items: int) -> None:
+    import pyarrow.compute as pc
+
+    failed: set[str] = set()
+    truncated = rows = 0
+    for path in directory.shards():
+        table = directory.read_shard(path)
+        failed.update(table["item_id"].filter(pc.is_valid(table["error"])).to_pylist())
+        answers = table.filter(pc.is_in(table["kind"], pc.SetLookupOptions(value_set=_answers())))
+        rows += len(answers)
+        truncated += int(pc.sum(pc.equal(answers["finish_reason"], "length")).as_py() or 0)
+    manifest = directory.manifest()
+    manifest["status"] = "complete"
+    manifest["counts"] = {"items": n_items, "failed": len(failed), "generations": rows, "truncated": truncated}
+    directory.write_manifest(manifest)
+
+
+def _answers() -> Any:
+    import pyarrow as pa
+
+    return pa.array(["greedy", "sample"])
+
+
+def _step(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(step, done, total)

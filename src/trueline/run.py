@@ -1,0 +1,264 @@
+"""`Run`: a run directory as one object. Everything after the capture (score, grade, validate, report) only reads and adds files here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from trueline.errors import InputError
+from trueline.estimators.base import Estimator
+from trueline.tasks.item import Task
+from trueline.traces.rundir import RunDirectory
+from trueline.traces.trace import Trace
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Rows held in memory at once while scoring and grading.
+BLOCK_ROWS = 50_000
+
+
+class Run:
+    """What was measured, and what was made of it.
+
+    ``path``: the run directory. ``manifest``: the content of ``run.json``.
+    """
+
+    def __init__(self, directory: RunDirectory, task: Task | None = None) -> None:
+        self.directory = directory
+        self._task = task
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        return f"Run({str(self.path)!r}: {manifest['model']['uri']} on {manifest['task']['name']}, {manifest['status']})"
+
+    @property
+    def path(self) -> Path:
+        """Where the run lies."""
+        return self.directory.path
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Model, task, law, seeds, versions, status."""
+        return self.directory.manifest()
+
+    @property
+    def task(self) -> Task:
+        """The task; its truth is at hand again where it is a known one."""
+        if self._task is None:
+            from trueline.items import task_from
+
+            self._task = task_from(self.manifest, self.directory.read_table("items.parquet"))
+        return self._task
+
+    # -- tables -----------------------------------------------------------------------------------------------------
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """item_id, question, references, cluster, metadata (JSON), and one ``truth_*`` column for each known true quantity."""
+        import polars as pl
+
+        frame = _frame(self.directory.read_table("items.parquet"))
+        truths = [json.loads(t or "{}") for t in frame["truth"]]
+        names = sorted({name for truth in truths for name in truth})
+        columns = [pl.Series(f"truth_{name}", [t.get(name) for t in truths], dtype=pl.Float64) for name in names]
+        return frame.drop("truth").with_columns(columns)
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """item_id and one column an estimator, higher = less certain, NaN where missing. Raises ``InputError`` before ``score``."""
+        return _frame(self._need("scores.parquet", "score"))
+
+    @property
+    def grades(self) -> pl.DataFrame:
+        """item_id, kind, draw, correct, refused, answer, probability, score, reason."""
+        return _frame(self._need("grades.parquet", "grade"))
+
+    @property
+    def failures(self) -> pl.DataFrame:
+        """item_id, kind, draw, error of every generation that failed."""
+        import polars as pl
+
+        parts = [_failed(block) for block in self.blocks()]
+        return pl.concat([_frame(p) for p in parts]) if parts else _frame(_failed_none())
+
+    @property
+    def score_info(self) -> dict[str, Any]:
+        """``scores.json``: per estimator its judge, settings, n_missing and reasons."""
+        return self.directory.read_json("scores.json") or {}
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """``metrics.json``, or None before ``validate``."""
+        found: dict[str, Any] | None = self.directory.read_json("metrics.json")
+        return found
+
+    # -- trace ------------------------------------------------------------------------------------------------------
+
+    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Trace]:
+        """The trace in pieces of whole items, about ``rows`` generations each, in order."""
+        questions = _Questions(self.directory)
+        pending: list[pa.Table] = []
+        size = 0
+        for path in self.directory.shards():
+            table = self.directory.read_shard(path)
+            pending.append(table)
+            size += len(table)
+            if size >= rows:
+                yield questions.trace(pa.concat_tables(pending))
+                pending, size = [], 0
+        if pending:
+            yield questions.trace(pa.concat_tables(pending))
+
+    def trace(self) -> Trace:
+        """The whole trace in memory."""
+        parts = [self.directory.read_shard(path) for path in self.directory.shards()]
+        if not parts:
+            raise InputError(f"{self.path} holds no captured rows yet")
+        return _Questions(self.directory).trace(pa.concat_tables(parts))
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def score(self, estimators: str | Sequence[str] = "all", *, equivalence: str | None = None, replace: bool = False) -> pl.DataFrame:
+        """Compute scores from the stored trace, without the model, and add them to ``scores.parquet``.
+
+        estimators: ``"all"`` (what the trace cannot serve is left out with its reason) or names, which must all be served.
+        equivalence: judge of same meaning; default: the run's own, else ``oracle`` on a known world and ``normalised`` elsewhere.
+        replace: forget earlier scores first.
+        """
+        from trueline.estimators.loading import load_equivalence, load_estimators
+        from trueline.scoring import score_blocks
+
+        chosen = load_estimators(estimators)
+        with self.directory.lock():
+            judge = self._judge(equivalence) if any(e.needs.equivalence for e in chosen.values()) else None
+            loaded = load_equivalence(judge, task=self.task, cache=self.path / "judgements.sqlite") if judge else None
+            scores = score_blocks(self.blocks(), chosen, loaded, strict=estimators != "all")
+            self._store_scores(scores, chosen, judge, replace)
+        return self.scores
+
+    def grade(self, grader: str | None = None) -> pl.DataFrame:
+        """Judge the answers again (default: by the task's own grader) and replace ``grades.parquet``."""
+        from trueline.grading import grade_blocks
+        from trueline.tasks.graders import load_grader
+
+        spec = grader or self.task.grader
+        items = {item.id: item for item in self.task.items}
+        with self.directory.lock():
+            table = grade_blocks(self.blocks(), items, load_grader(spec, self.task))
+            self.directory.write_table("grades.parquet", table)
+            manifest = self.manifest
+            manifest["task"]["grader"] = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
+            self.directory.write_manifest(manifest)
+        return self.grades
+
+    def validate(self, *, level: float = 0.95, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
+        """How good the scores are: metrics with intervals for every estimator; written to ``metrics.json`` and returned."""
+        from trueline.validation import validate_run
+
+        document = validate_run(self, level=level, n_boot=n_boot, seed=seed)
+        with self.directory.lock():
+            self.directory.write_json("metrics.json", document)
+        return document
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the self-contained HTML report (default: ``report.html`` in the run directory)."""
+        from trueline.reports import write_report
+
+        return write_report(self, Path(path) if path is not None else None)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _need(self, name: str, step: str) -> pa.Table:
+        if not (self.path / name).exists():
+            raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
+        return self.directory.read_table(name)
+
+    def _judge(self, asked: str | None) -> str:
+        if asked:
+            return asked
+        stored = self.manifest.get("judge")
+        if stored:
+            return str(stored)
+        return default_judge(self.task)
+
+    def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, replace: bool) -> None:
+        table, info = scores.table(), {} if replace else self.score_info
+        if not replace and (self.path / "scores.parquet").exists():
+            old = self.directory.read_table("scores.parquet")
+            kept = [c for c in old.column_names if c not in table.column_names]
+            for name in kept:
+                table = table.append_column(name, old[name])
+        for name in scores.columns:
+            reasons = scores.reasons.get(name, {})
+            info[name] = {
+                "settings": _settings(chosen[name]),
+                "judge": judge if chosen[name].needs.equivalence else None,
+                "n_missing": int(sum(reasons.values())),
+                "reasons": reasons,
+            }
+        for name, reason in scores.left_out.items():
+            info[name] = {"left_out": reason}
+        self.directory.write_table("scores.parquet", table)
+        self.directory.write_json("scores.json", info)
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run directory. Raises ``InputError`` when there is none."""
+    return Run(RunDirectory.open(path))
+
+
+def default_judge(task: Task) -> str:
+    """``oracle`` where the task knows what its answers mean, else ``normalised``."""
+    return "oracle" if task.canonical is not None else "normalised"
+
+
+class _Questions:
+    """Puts the questions of a run beside the rows of its trace."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        table = directory.read_table("items.parquet", columns=["item_id", "question"])
+        self._ids = table["item_id"].combine_chunks()
+        self._questions = table["question"].combine_chunks()
+
+    def trace(self, table: pa.Table) -> Trace:
+        import pyarrow.compute as pc
+
+        index = table["item_index"].combine_chunks()
+        unique = pc.unique(index)
+        order = unique.take(pc.sort_indices(unique))
+        ids = self._ids.take(order)
+        questions = pc.fill_null(self._questions.take(order), "")
+        return Trace(table, tuple(ids.to_pylist()), tuple(questions.to_pylist()))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(pl.from_arrow(table))
+
+
+def _failed(trace: Trace) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return trace.table.filter(pc.is_valid(trace.table["error"])).select(["item_id", "kind", "draw", "error"])
+
+
+def _failed_none() -> pa.Table:
+    from trueline.traces.schema import SCHEMA
+
+    return SCHEMA.empty_table().select(["item_id", "kind", "draw", "error"])
+
+
+def _settings(estimator: Estimator) -> dict[str, Any]:
+    import dataclasses
+
+    if not dataclasses.is_dataclass(estimator):
+        return {}
+    values = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
+    return {k: v if isinstance(v, str | int | float | bool | None) else repr(v) for k, v in values.items()}

@@ -1,0 +1,207 @@
+"""How good are the scores of a run? Every metric with its interval, clustered where items share a cluster, missing values counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueline.errors import InputError
+from trueline.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    from trueline.run import Run
+
+Floats = NDArray[np.float64]
+
+#: Estimators whose score is 1 - a stated probability of being right, so that it can be checked as it stands.
+STATED = ("p_true", "verbalized_1s", "verbalized_2s", "self_consistency")
+
+#: More missing scores than this share are warned about.
+MUCH_MISSING = 0.05
+#: More truncated answers than this share are warned about: without their end they look too certain.
+MUCH_TRUNCATED = 0.01
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known about each item's answer; all arrays (n_items,), NaN where unknown.
+
+    correct: 0/1. expected_error: true probability that the answer is wrong. known: other true quantities by name.
+    length: tokens (or words).
+    """
+
+    item_ids: tuple[str, ...]
+    correct: Floats
+    refused: Floats
+    expected_error: Floats
+    known: Mapping[str, Floats]
+    length: Floats
+    clusters: NDArray[np.object_] | None
+    answer: str
+
+
+def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """The content of ``metrics.json`` for a scored and graded run.
+
+    level: coverage of the intervals. n_boot: replicates where no exact interval exists. Raises ``InputError`` when nothing was scored.
+    """
+    scores = run.scores
+    names = [c for c in scores.columns if c != "item_id"]
+    truth = read_truth(run)
+    order = {item: k for k, item in enumerate(scores["item_id"].to_list())}
+    rows = np.array([order[i] for i in truth.item_ids], dtype=np.int64)
+    info = run.score_info
+    table: dict[str, Any] = {}
+    for name in names:
+        values = scores[name].to_numpy().astype(np.float64)[rows]
+        estimates = validate_scores(values, truth, stated=name in STATED, level=level, n_boot=n_boot, seed=seed)
+        missing = int(np.isnan(values).sum())
+        reasons = info.get(name, {}).get("reasons", {})
+        table[name] = {"metrics": _json(estimates), "n_missing": missing, "reasons": reasons}
+    return {
+        "format": 1,
+        "level": level,
+        "n_boot": n_boot,
+        "seed": seed,
+        "answer": truth.answer,
+        "n_items": len(truth.item_ids),
+        "n_graded": int(np.isfinite(truth.correct).sum()),
+        "n_clusters": len(set(truth.clusters.tolist())) if truth.clusters is not None else None,
+        "grader": run.manifest["task"].get("grader"),
+        "headline": _json(headline(truth, level=level, n_boot=n_boot, seed=seed)),
+        "estimators": table,
+        "left_out": {name: entry["left_out"] for name, entry in info.items() if "left_out" in entry},
+        "warnings": warnings(run, truth, table),
+    }
+
+
+def validate_scores(
+    scores: Floats, truth: Truth, *, stated: bool = False, level: float = 0.95, n_boot: int = 1000, seed: int = 0
+) -> dict[str, Estimate]:
+    """Metrics of one uncertainty score: (n_items,) float64, higher = less certain, NaN = missing.
+
+    ``auroc``, ``auprc``, ``aurc``, ``prr``: ranking of wrong answers. ``ece``, ``brier``: of the confidence that a cross-fitted map makes
+    of the score. ``ece_stated``, ``brier_stated``: of 1 - score as it stands. ``spearman_*``: with true total, aleatoric and epistemic
+    uncertainty where known, and with the answer's length.
+    """
+    from trueline.metrics import CI, calibrated_confidence, evaluate, spearman
+
+    ci = CI(level=level, n_boot=n_boot, seed=seed)
+    wrong = 1.0 - truth.correct
+    options: dict[str, Any] = {"clusters": truth.clusters, "ci": ci, "nan_policy": "drop"}
+    ranking = ("auroc", "auprc", "aurc", "prr")
+    usable = np.isfinite(truth.correct) & ~np.isnan(scores)
+    if not usable.any():
+        reason = "no answer could be graded" if np.isnan(truth.correct).all() else "no item has both a score and a grade"
+        out = {name: Estimate.undefined(reason, n_missing=len(scores), level=level) for name in (*ranking, "ece", "brier")}
+    else:
+        out = dict(evaluate(scores, wrong, ranking, **options))
+        confidence = np.full(len(scores), np.nan)
+        clusters = None if truth.clusters is None else truth.clusters[usable]
+        try:
+            confidence[usable] = calibrated_confidence(scores[usable], truth.correct[usable], clusters=clusters, seed=seed)
+            out |= evaluate(confidence, truth.correct, ("ece", "brier"), **options)
+        except InputError as error:  # too few items of a class for a fit out of sample: undefined, and said so
+            out |= {m: Estimate.undefined(str(error), n=int(usable.sum()), level=level) for m in ("ece", "brier")}
+        if stated:
+            raw = evaluate(1.0 - scores, truth.correct, ("ece", "brier"), **options)
+            out |= {f"{name}_stated": value for name, value in raw.items()}
+    others = {"total": truth.expected_error, **truth.known, "length": truth.length}
+    for name, values in others.items():
+        both = np.isfinite(values) & ~np.isnan(scores)
+        if both.sum() >= 2:
+            out[f"spearman_{name}"] = spearman(scores, values, **options)
+    return out
+
+
+def headline(truth: Truth, *, level: float, n_boot: int, seed: int) -> dict[str, Estimate]:
+    """Accuracy, refusal rate, and the expected accuracy under the known law."""
+    from trueline.metrics import CI, accuracy
+
+    ci = CI(level=level, n_boot=n_boot, seed=seed)
+    graded = np.isfinite(truth.correct)
+    if not graded.any():
+        return {"accuracy": Estimate.undefined("no answer could be graded", n_missing=len(graded), level=level)}
+    clusters = None if truth.clusters is None else truth.clusters[graded]
+    missing = int((~graded).sum())
+    out = {"accuracy": _with_missing(accuracy(truth.correct[graded], clusters=clusters, ci=ci), missing)}
+    if np.nansum(truth.refused):
+        out["refusal_rate"] = _with_missing(accuracy(truth.refused[graded], clusters=clusters, ci=ci), missing)
+    return out
+
+
+def read_truth(run: Run) -> Truth:
+    """Grades and known truths of a run, aligned to its graded items."""
+    grades, items = run.grades, run.items
+    grades = grades.unique("item_id", keep="first", maintain_order=True)
+    joined = grades.join(items, on="item_id", how="left", maintain_order="left")
+    ids = tuple(joined["item_id"].to_list())
+    correct = joined["correct"].cast(float).to_numpy().astype(np.float64)
+    known = {c.removeprefix("truth_"): joined[c].to_numpy().astype(np.float64) for c in joined.columns if c.startswith("truth_")}
+    clusters = joined["cluster"].to_list()
+    own = [c if c is not None else f"\x00{i}" for c, i in zip(clusters, ids, strict=True)]
+    shared = len(set(own)) < len(own)
+    kind = grades["kind"][0] if len(grades) else "greedy"
+    return Truth(
+        item_ids=ids,
+        correct=correct,
+        refused=joined["refused"].cast(float).to_numpy().astype(np.float64),
+        expected_error=1.0 - joined["probability"].to_numpy().astype(np.float64),
+        known=known,
+        length=_lengths(run, ids, kind),
+        clusters=np.array(own, dtype=object) if shared else None,
+        answer="greedy" if kind == "greedy" else "sample 0",
+    )
+
+
+def warnings(run: Run, truth: Truth, table: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before trusting the numbers, in plain sentences."""
+    found: list[str] = []
+    counts = run.manifest.get("counts", {})
+    n = len(truth.item_ids)
+    if counts.get("generations") and counts.get("truncated", 0) > MUCH_TRUNCATED * counts["generations"]:
+        share = counts["truncated"] / counts["generations"]
+        found.append(f"{share:.0%} of the answers hit the token limit; without their end they look more certain than they are.")
+    if counts.get("failed"):
+        found.append(f"{counts['failed']} of {n} items have a failed generation.")
+    ungraded = int(np.isnan(truth.correct).sum())
+    if ungraded:
+        found.append(f"{ungraded} of {n} answers could not be graded and are left out of every metric.")
+    graded = truth.correct[np.isfinite(truth.correct)]
+    if graded.size and np.all(graded == graded[0]):
+        word = "right" if graded[0] else "wrong"
+        found.append(f"All {graded.size} graded answers are {word}: AUROC, AUPRC and PRR are undefined.")
+    elif 0 < graded.size < 30:
+        found.append(f"Only {graded.size} graded answers: the intervals are wide and lean on few cases.")
+    much = [name for name, entry in table.items() if entry["n_missing"] > MUCH_MISSING * n]
+    if much:
+        found.append(f"More than {MUCH_MISSING:.0%} of the scores are missing for: {', '.join(much)}. Compare on common items only.")
+    return found
+
+
+def _lengths(run: Run, ids: tuple[str, ...], kind: str) -> Floats:
+    found: dict[str, float] = {}
+    for block in run.blocks():
+        rows = block.generations(kind)
+        first = rows.draw == 0
+        if rows.has("n_tokens"):
+            lengths = rows.numbers("n_tokens")
+        else:
+            lengths = np.array([np.nan if t is None else float(len(t.split())) for t in rows.texts])
+        for i, length in zip(rows.item[first], lengths[first], strict=True):
+            found[block.item_ids[int(i)]] = float(length)
+    return np.array([found.get(i, np.nan) for i in ids])
+
+
+def _with_missing(estimate: Estimate, missing: int) -> Estimate:
+    import dataclasses
+
+    return dataclasses.replace(estimate, n_missing=missing)
+
+
+def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: value.to_json() for name, value in estimates.items()}
