@@ -1,0 +1,154 @@
+"""Capture: seeds, rows, failures, shards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lawmodel import ANSWERS, LawModel, law, make_task
+
+from trueline.capture import Needs, capture, capture_items, draw_seed, make_plan, refusal, union
+from trueline.capture.probes import answer_prompt, probe_prompt
+from trueline.errors import InputError
+from trueline.models.base import SamplingLaw
+from trueline.tasks.item import Item, Task
+from trueline.traces.rundir import RunDirectory
+from trueline.traces.schema import SCHEMA
+
+FULL = Needs(
+    greedy=frozenset({"token_logprobs", "token_entropy", "topk_logprobs"}),
+    samples=2,
+    sample_columns=frozenset({"token_logprobs"}),
+    probes=frozenset({"p_true", "verbalized_1s", "verbalized_2s"}),
+)
+
+
+def plan_for(task, needs=FULL, samples=4):
+    return make_plan(
+        model="test:law",
+        capabilities=LawModel.capabilities,
+        task=task.name,
+        n_items=len(task),
+        needs={"x": needs},
+        n_samples=samples,
+        law=SamplingLaw(),
+        max_new_tokens=8,
+        judge=None,
+        strict=True,
+    )
+
+
+def test_rows_follow_the_schema_and_count():
+    task = make_task(5)
+    table = capture_items(LawModel(), task, plan_for(task), task.items)
+    assert table.schema.equals(SCHEMA)
+    assert len(table) == 5 * (1 + 4 + 3)
+    greedy = table.filter(pa.compute.equal(table["kind"], "greedy"))
+    assert greedy["text"].to_pylist() == [t.strip() for t in greedy["text"].to_pylist()]
+    assert greedy["seed"].null_count == 5  # nothing was drawn for a greedy answer
+    sampled = table.filter(pa.compute.equal(table["kind"], "sample"))
+    assert sampled["temperature"].to_pylist() == [1.0] * 20
+
+
+def test_each_row_depends_on_its_item_alone():
+    task = make_task(9)
+    plan = plan_for(task)
+    whole = capture_items(LawModel(), task, plan, task.items)
+    one_by_one = [capture_items(LawModel(), task, plan, [item], first_index=k) for k, item in enumerate(task.items)]
+    assert whole.equals(pa.concat_tables(one_by_one))
+
+
+def test_failed_item_keeps_its_rows_and_its_reason():
+    task = make_task(4, broken=(2,))
+    table = capture_items(LawModel(), task, plan_for(task), task.items).to_pylist()
+    broken = [row for row in table if row["item_id"] == "q2"]
+    assert len(broken) == 8
+    assert all(row["text"] is None for row in broken)
+    assert {row["error"] for row in broken if row["kind"] in ("greedy", "sample")} == {"the question is broken"}
+    assert all(row["error"] for row in broken)
+    assert all(row["error"] is None for row in table if row["item_id"] != "q2")
+
+
+def test_finished_shards_are_not_asked_again(tmp_path):
+    task = make_task(10)
+    run = RunDirectory(tmp_path / "run")
+    run.prepare()
+    first = LawModel()
+    capture(first, task, plan_for(task, Needs(greedy=frozenset({"text"}))), run, shard_items=4)
+    assert first.generate_calls == [4, 4, 2]
+    before = [p.read_bytes() for p in run.shards()]
+    run.shards()[1].unlink()
+    again = LawModel()
+    capture(again, task, plan_for(task, Needs(greedy=frozenset({"text"}))), run, shard_items=4)
+    assert again.generate_calls == [4]
+    assert [p.read_bytes() for p in run.shards()] == before
+
+
+@given(st.integers(0, 2**31), st.text(max_size=20), st.integers(0, 1000))
+def test_seeds_are_in_range_and_differ_by_draw(seed, item, draw):
+    value = draw_seed(seed, item, draw)
+    assert 0 <= value < 2**63
+    assert value == draw_seed(seed, item, draw)
+    assert value != draw_seed(seed, item, draw + 1)
+
+
+def test_sampled_answers_follow_the_law():
+    item = make_task(1).items[0]
+    task = Task(name="t", items=[item])
+    table = capture_items(LawModel(), task, plan_for(task, samples=4000), task.items)
+    sampled = [r["text"] for r in table.to_pylist() if r["kind"] == "sample"]
+    share = np.array([sampled.count(a) for a in ANSWERS]) / len(sampled)
+    assert np.abs(share - law(item.question)).max() < 4 * np.sqrt(0.25 / 4000)
+
+
+def test_plan_counts_calls_and_names_what_it_leaves_out():
+    needs = {"cheap": Needs(greedy=frozenset({"token_logprobs"})), "many": Needs(samples=20)}
+    plan = make_plan(
+        model="m", capabilities=frozenset({"greedy", "samples", "logprobs"}), task="t", n_items=7, needs=needs,
+        n_samples=10, law=SamplingLaw(), max_new_tokens=5, judge="nli:x", strict=False,
+    )  # fmt: skip
+    assert plan.estimators == ("cheap",)
+    assert "at least 20 samples" in plan.left_out["many"]
+    assert plan.n_samples == 0  # nothing that is served needs samples
+    assert plan.judge is None
+    assert "left out" in str(plan)
+
+
+def test_a_named_estimator_that_cannot_be_served_is_an_error():
+    with pytest.raises(InputError, match="gives no log-probs"):
+        make_plan(
+            model="m", capabilities=frozenset({"greedy"}), task="t", n_items=1,
+            needs={"x": Needs(greedy=frozenset({"token_logprobs"}))}, n_samples=0, law=SamplingLaw(),
+            max_new_tokens=5, judge=None, strict=True,
+        )  # fmt: skip
+
+
+def test_a_tempered_law_refuses_estimators_of_the_models_own_law():
+    every = LawModel.capabilities
+    need = Needs(samples=2, model_law=True)
+    assert refusal(need, every, 10, SamplingLaw()) is None
+    assert "temperature 0.7" in refusal(need, every, 10, SamplingLaw(temperature=0.7))
+
+
+def test_union_of_needs():
+    total = union([Needs(samples=3), Needs(samples=10, model_law=True), Needs(greedy=frozenset({"text"}))])
+    assert total == Needs(greedy=frozenset({"text"}), samples=10, model_law=True)
+
+
+def test_prompts_fill_braces_in_one_pass():
+    item = Item(id="a", question="What is {answer}? {0} {x!r}")
+    task = Task(name="t", items=[item], system="Be short.")
+    prompt = probe_prompt("p_true", item, task, "{question}.")
+    assert "What is {answer}? {0} {x!r}" in prompt.messages[-1].content
+    assert "Proposed answer: {question}\n" in prompt.messages[-1].content
+    assert prompt.messages[0].role == "system"
+    assert answer_prompt(item, task).text == "Question: What is {answer}? {0} {x!r}\nAnswer:"
+
+
+def test_second_stage_probe_shows_the_conversation():
+    item = Item(id="a", question="Q?")
+    task = Task(name="t", items=[item], prompts={"verbalized_2s": "How sure?"})
+    turns = probe_prompt("verbalized_2s", item, task, "Kelby.").messages
+    assert [(t.role, t.content) for t in turns] == [("user", "Q?"), ("assistant", "Kelby."), ("user", "How sure?")]
