@@ -66,7 +66,7 @@ class Task:
     grader: a name known to ``tasks.graders`` ("normalised", "contains", ..., "oracle") or a user's own function.
     grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
     prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s").
-    max_new_tokens, stop: defaults for generation.
+    max_new_tokens, stop: defaults for generation. notes: what the loader left out or assumed, for the report.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Task:
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ()
     version: str = "1"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty task and duplicate ids."""

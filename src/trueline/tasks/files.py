@@ -1,0 +1,184 @@
+"""Tasks from question files (JSONL, CSV, Parquet) and from Hugging Face datasets."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trueline.errors import InputError, MissingExtra, nearest
+from trueline.tasks.item import Item, Task
+from trueline.tasks.tables import BadLines, as_text, as_texts, check_mapping, find_file, pick_column, read_rows
+
+#: What a column may be called for each role, in order of preference.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "item_id", "question_id"),
+    "question": ("question", "prompt", "input"),
+    "messages": ("messages",),
+    "references": ("references", "answers", "reference", "answer", "target"),
+    "cluster": ("cluster",),
+}
+#: Words of the command line's ``--map`` that mean the same role.
+ROLE_OF = {name: role for role, names in ALIASES.items() for name in (role, *names)}
+
+Row = tuple[int, Mapping[str, Any]]
+
+
+def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, skip_bad: bool = False, limit: int | None = None) -> Task:
+    """Read a task from a file of questions.
+
+    path: ends in ``.jsonl``, ``.csv`` or ``.parquet``. Columns understood: id; question, prompt, input or messages; answer, answers,
+    reference, references or target; cluster; all others become metadata. mapping: role -> column for other names, such as
+    ``{"question": "COL", "answer": "COL2"}``. skip_bad: leave out lines that cannot be used; the count is in ``Task.notes``.
+    limit: only the first rows.
+
+    Ids default to ``row-000001`` and so on, by position. Raises ``InputError`` naming file, line and column.
+    """
+    found = find_file(path)
+    bad = BadLines(found, skip_bad)
+    rows = _first(read_rows(found, bad), limit)
+    items = _items(rows, role_mapping(mapping), bad)
+    note = bad.note()
+    if not items:
+        raise InputError(f"{found} has no usable row{'' if not note else f': {note}'}; give at least one question")
+    return Task(name=str(path), items=items, notes=(note,) if note else ())
+
+
+def load_hf_dataset(name: str, *, mapping: Mapping[str, str] | None = None, skip_bad: bool = False, limit: int | None = None) -> Task:
+    """Read a task from a Hugging Face dataset: ``NAME[:config][@split]``; NAME may be a local folder.
+
+    Without a split: the only one, else test, validation or train. Code that a dataset brings along is never run.
+    Raises ``MissingExtra`` without the package ``datasets`` and ``InputError`` when the dataset, split or columns are not there.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("hf-dataset: tasks need the package `datasets`; install it: pip install 'trueline[datasets]'") from error
+    body, _, split = name.partition("@")
+    folder, _, config = body.partition(":")
+    try:
+        if Path(folder).is_dir() and any((Path(folder) / f).exists() for f in ("dataset_dict.json", "dataset_info.json")):
+            data = datasets.load_from_disk(folder)
+        else:
+            data = datasets.load_dataset(folder, config or None)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"dataset {body!r} cannot be loaded ({type(error).__name__}: {error})") from error
+    table = data[_split(split, list(data), name)] if isinstance(data, dict) else data
+    bad = BadLines(Path(f"hf-dataset:{name}"), skip_bad)
+    rows = _first(((i, row) for i, row in enumerate(table, start=1)), limit)
+    items = _items(rows, role_mapping(mapping), bad)
+    note = bad.note()
+    if not items:
+        raise InputError(f"hf-dataset:{name} has no usable row")
+    return Task(name=f"hf-dataset:{name}", items=items, notes=(note,) if note else ())
+
+
+def role_mapping(mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """A mapping by role, where a user may have said ``answer=COL`` for ``references=COL``."""
+    check_mapping(mapping or {}, ROLE_OF)
+    return {ROLE_OF[name]: column for name, column in (mapping or {}).items()}
+
+
+def _split(asked: str, splits: list[str], name: str) -> str:
+    if asked:
+        if asked not in splits:
+            raise InputError(f"dataset {name!r} has no split {asked!r}; splits: {', '.join(splits)}{nearest(asked, splits)}")
+        return asked
+    preferred = [s for s in ("test", "validation", "train") if s in splits]
+    if len(splits) > 1 and not preferred:
+        raise InputError(f"dataset {name!r} has several splits; choose one: hf-dataset:NAME@{splits[0]} (splits: {', '.join(splits)})")
+    return splits[0] if len(splits) == 1 else preferred[0]
+
+
+def _first(rows: Iterable[Row], limit: int | None) -> list[Row]:
+    if limit is not None and limit < 1:
+        raise InputError(f"limit must be at least 1, got {limit}")
+    found: list[Row] = []
+    for row in rows:
+        found.append(row)
+        if limit is not None and len(found) >= limit:
+            break
+    return found
+
+
+def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item]:
+    names = list(dict.fromkeys(name for _, row in rows for name in row))
+    if not rows:
+        return []
+    columns = {role: pick_column(role, ALIASES[role], names, mapping, bad.path) for role in ALIASES}
+    if columns["question"] is None and columns["messages"] is None:
+        pick_column("question", (*ALIASES["question"], "messages"), names, mapping, bad.path, required=True)
+    items: list[Item] = []
+    line_of: dict[str, int] = {}
+    for position, (line, row) in enumerate(rows, start=1):
+        try:
+            item = _item(row, columns, position)
+        except InputError as error:
+            bad.add(line, str(error))
+            continue
+        if item.id in line_of:
+            raise InputError(f"{bad.path}: id {item.id!r} occurs on lines {line_of[item.id]} and {line}; ids must be unique")
+        line_of[item.id] = line
+        items.append(item)
+    return items
+
+
+def _item(row: Mapping[str, Any], columns: Mapping[str, str | None], position: int) -> Item:
+    def cell(role: str) -> Any:
+        column = columns[role]
+        return None if column is None else row.get(column)
+
+    messages = _messages(cell("messages"))
+    question = cell("question")
+    if isinstance(question, list):
+        messages, question = messages or _messages(question), None
+    if question is None or question == "":
+        question = next((content for role, content in reversed(messages) if role == "user"), None)
+    if question is None or not as_text(question).strip():
+        raise InputError("the question is empty")
+    ident, cluster = cell("id"), cell("cluster")
+    if columns["id"] is not None and (ident is None or ident == ""):
+        raise InputError(f"no value in the id column {columns['id']!r}")
+    used = set(columns.values())
+    return Item(
+        id=f"row-{position:06d}" if ident is None else as_text(ident),
+        question=as_text(question),
+        messages=messages,
+        references=as_texts(cell("references")),
+        cluster=None if cluster is None or cluster == "" else as_text(cluster),
+        metadata={as_text(k): _json_safe(v) for k, v in row.items() if k not in used and v is not None},
+    )
+
+
+def _messages(value: Any) -> tuple[tuple[str, str], ...]:
+    """Chat turns from a list of ``{"role", "content"}``, also as JSON in a string; content may be a list of text parts."""
+    if value is None or value == "":
+        return ()
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InputError(f"messages are not valid JSON ({error})") from error
+    turns: list[tuple[str, str]] = []
+    for turn in value if isinstance(value, list) else [value]:
+        if not isinstance(turn, Mapping) or "role" not in turn or "content" not in turn:
+            raise InputError(f'messages: expected a list of {{"role": ..., "content": ...}}, got {str(turn)[:80]!r}')
+        content = turn["content"]
+        if isinstance(content, list):
+            content = "".join(as_text(p.get("text", "")) if isinstance(p, Mapping) else as_text(p) for p in content)
+        turns.append((as_text(turn["role"]), as_text("" if content is None else content)))
+    return tuple(turns)
+
+
+def _json_safe(value: Any) -> Any:
+    if isinstance(value, bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {as_text(k): _json_safe(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(v) for v in value]
+    return as_text(value)
