@@ -1,0 +1,60 @@
+"""The known world: a closed world whose truth is known, its oracle and its shipped checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trueline.errors import InputError
+from trueline.knownworld import oracle
+from trueline.knownworld.generator import World
+
+if TYPE_CHECKING:
+    from trueline.models import Model
+    from trueline.tasks import Task
+
+__all__ = ["CHECKPOINTS", "World", "load_model", "load_task", "oracle"]
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+"""Folder of the shipped checkpoints: ``base``, ``chat``, ``small``."""
+
+
+def load_model(name: str, **options: Any) -> Model:
+    """Load a shipped checkpoint, computed in float32.
+
+    Parameters
+    ----------
+    name : {"base", "chat", "small"}
+        What stands after ``world:``.
+    **options
+        Passed to the loader of local models.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    from trueline.models.local import load
+
+    known = sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir())
+    if name not in known:
+        raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
+    return load(str(CHECKPOINTS / name), **options)
+
+
+def load_task(name: str) -> Task:
+    """Load a task of the shipped world, ``World(0, "small")``.
+
+    Parameters
+    ----------
+    name : str
+        What stands after ``world:``, for example ``facts``.
+
+    Raises
+    ------
+    InputError
+        For an unknown name; the message lists the nearest ones.
+    """
+    from trueline.knownworld.questions import build_task
+
+    return build_task(World(), name)
