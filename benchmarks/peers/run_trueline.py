@@ -1,0 +1,60 @@
+"""The same battery in trueline, timed: capture, judging, scores, grades and metrics with intervals. Prints one JSON line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import trueline as tl
+
+BATTERY = [
+    "mean_nll",
+    "mean_token_entropy",
+    "sequence_nll",
+    "semantic_entropy_mc",
+    "lexical_similarity",
+    "deg_nli",
+    "eigv_nli",
+    "p_true",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("fixture", type=Path)
+    parser.add_argument("--batch-size", type=int, default=8, help="prompts decoded together; each has 1 + 10 rows")
+    args = parser.parse_args()
+    model = tl.load_model(f"hf:{args.fixture / 'model'}")
+    task = tl.load_task(str(args.fixture / "items.jsonl"), mapping={"question": "question", "prompt_text": "prompt"})
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        run = tl.measure(
+            model,
+            task,
+            BATTERY,
+            samples=10,
+            max_new_tokens=20,
+            equivalence=f"nli:{args.fixture / 'nli'}",
+            out=Path(folder) / "run",
+            batch_size=11 * args.batch_size,
+        )
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        accuracy = run.metrics["headline"]["accuracy"]["value"] if run.metrics else None
+    print(
+        json.dumps(
+            {
+                "cpu_s": round(cpu, 2),
+                "wall_s": round(wall, 2),
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "accuracy": accuracy,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
