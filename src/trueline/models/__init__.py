@@ -12,6 +12,7 @@ from trueline.models.base import (
     RequestResult,
     SamplingLaw,
 )
+from trueline.models.loading import load_model
 
 __all__ = [
     "TOKEN_STATS",
@@ -24,4 +25,5 @@ __all__ = [
     "Prompt",
     "RequestResult",
     "SamplingLaw",
+    "load_model",
 ]

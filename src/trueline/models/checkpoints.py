@@ -1,0 +1,155 @@
+"""Read a checkpoint from disk or the hub: safetensors only, no code from it unless asked, one clear line when it cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trueline.errors import InputError, ModelError
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+def read_checkpoint(
+    source: str, *, device: str, dtype: str | None, attn_implementation: str | None, revision: str | None, trust_remote_code: bool
+) -> tuple[Any, Any]:
+    """The model (evaluation mode, on ``device``) and tokenizer of a local directory or hub id; raises ``ModelError``."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if source.startswith((".", "/", "~")) or Path(source).is_dir():
+        source = str(Path(source).expanduser())
+        if not Path(source).is_dir():
+            raise ModelError(f"no directory {source!r}; hf: takes a directory with a checkpoint, or a hub id such as org/name")
+    common = {"revision": revision, "trust_remote_code": trust_remote_code}
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, **common)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype="auto" if dtype == "auto" else _dtype(dtype, device),
+                use_safetensors=True,
+                output_loading_info=True,
+                **({} if attn_implementation is None else {"attn_implementation": attn_implementation}),
+                **common,
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError) as error:
+        raise ModelError(_explain(source, error)) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"the checkpoint {source!r} lacks {len(missing)} weights of {type(model).__name__} (the first: {missing[0]}); "
+            "it is incomplete, or no causal language model"
+        )
+    try:
+        return model.to(device).eval(), tokenizer
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"the model cannot be moved to device {device!r}: {error}") from error
+
+
+def weight_files(source: str, revision: str | None = None) -> list[Path]:
+    """The safetensors files that a checkpoint is loaded from, in the order of their names; none when it has none."""
+    from transformers.utils import cached_file
+
+    def find(name: str) -> Path | None:
+        found = cached_file(
+            source, name, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+        )
+        return None if found is None else Path(found)
+
+    if single := find("model.safetensors"):
+        return [single]
+    index = find("model.safetensors.index.json")
+    if index is None:
+        return []
+    shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return [path for shard in shards if (path := find(shard)) is not None]
+
+
+def hash_files(files: Iterable[Path]) -> str:
+    """SHA-256 over names and contents, read in pieces."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0")
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 22):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def hash_weights(model: Any) -> str:
+    """SHA-256 over the names, types, shapes and values of a model in memory."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def hash_config(config: Any) -> str:
+    """SHA-256 of what the configuration sets, without the place it came from and the versions that wrote it."""
+    settings = json.loads(config.to_json_string(use_diff=True))
+    for key in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        settings.pop(key, None)
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 of vocabulary, rules, special tokens and chat template."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = json.loads(backend.to_str()) if backend is not None else {"vocabulary": tokenizer.get_vocab()}
+    # how a call pads and cuts off is remembered in the rules, but is not the tokenizer's
+    rules = {key: value for key, value in rules.items() if key not in ("padding", "truncation")}
+    parts = [rules, {key: str(value) for key, value in tokenizer.special_tokens_map.items()}, tokenizer.chat_template]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _dtype(dtype: str | None, device: str) -> Any:
+    if dtype is None:
+        return torch.float32 if device == "cpu" else "auto"
+    if dtype not in _DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}; known: auto, {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _explain(source: str, error: BaseException) -> str:
+    """One line: what is wrong with the checkpoint and what to do."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text:
+        return f"the checkpoint {source!r} runs code of its own; if you trust it, say so in this call: trust_remote_code=True"
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        return f"the directory {source!r} has no config.json, so it is not a checkpoint of transformers"
+    if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or "safetensors" in text:
+        return (
+            f"the checkpoint {source!r} has no usable safetensors weights, and pickles are never loaded; convert it where you trust it: "
+            f"AutoModelForCausalLM.from_pretrained(SOURCE, use_safetensors=False).save_pretrained(TARGET) [{text[:200]}]"
+        )
+    if not folder.is_dir():
+        return (
+            f"the model {source!r} is not on this machine and the hub did not give it; "
+            f"check the name and the network, or give a directory [{text[:300]}]"
+        )
+    return f"the checkpoint {source!r} cannot be read: {type(error).__name__}: {text[:400]}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar and no advice while a checkpoint loads; the settings are put back."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

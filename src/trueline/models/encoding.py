@@ -1,0 +1,166 @@
+"""Text to tokens and back: prompts with their special tokens, answers, per-token pieces, stop strings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueline.errors import ModelError
+from trueline.models.base import Prompt
+
+
+class TextCodec:
+    """What one tokenizer does for a model. ``chat``: prompts with messages go through the chat template."""
+
+    def __init__(self, tokenizer: Any, *, chat: bool) -> None:
+        self.tokenizer = tokenizer
+        self.chat = chat
+        self._prefix = self._special_prefix()
+        self._pieces: dict[int, str] = {}
+        self._continuations: dict[str, list[int]] = {}
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int] | ModelError]:
+        """Token ids of each prompt, or the reason why it has none."""
+        encoded: list[list[int] | ModelError] = []
+        texts: list[str] = []
+        prefixes: list[list[int]] = []
+        for prompt in prompts:
+            try:
+                text, prefix = self._render(prompt)
+            except ModelError as error:
+                encoded.append(error)
+                continue
+            encoded.append([])
+            texts.append(text)
+            prefixes.append(prefix)
+        ids = iter(self._tokenize(texts))
+        prefix_of = iter(prefixes)
+        for position, entry in enumerate(encoded):
+            if isinstance(entry, list):
+                encoded[position] = self._with_prefix(next(prefix_of), next(ids))
+        return encoded
+
+    def continuation(self, text: str) -> list[int]:
+        """Token ids of ``text`` as it goes on after other text: no special tokens, no blank that the tokenizer puts at a start."""
+        if text not in self._continuations:
+            # after a line break, sentence-piece tokenizers add no blank of their own
+            anchor, anchored = self._tokenize(["\n", "\n" + text])
+            if isinstance(anchor, ModelError) or isinstance(anchored, ModelError):
+                raise ModelError(f"the option {text!r} cannot be tokenised")
+            if anchored[: len(anchor)] != anchor:
+                anchor, anchored = [], self._ids(text)
+            self._continuations[text] = anchored[len(anchor) :]
+        return self._continuations[text]
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of token rows, special tokens left out."""
+        if not rows:
+            return []
+        texts: list[str] = self.tokenizer.batch_decode(
+            [list(row) for row in rows], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return texts
+
+    def token_texts(self, tokens: Sequence[int], text: str) -> list[str]:
+        """One piece of ``text`` per token, so that the pieces joined give ``text`` as far as the tokenizer allows.
+
+        A character spread over several byte tokens belongs to the last of them; special tokens and whatever a stop string cut off are "".
+        """
+        for token in set(tokens) - self._pieces.keys():
+            self._pieces[token] = self.decode([[token]])[0]
+        pieces = [self._pieces[token] for token in tokens]
+        if not "".join(pieces).startswith(text) or "\ufffd" in text:
+            pieces = self._pieces_in_context(tokens)
+        return _cut(pieces, len(text))
+
+    def stop_candidates(self, stops: Sequence[str], vocabulary: int) -> NDArray[np.bool_]:
+        """(vocabulary,) bool: tokens that may complete a stop string. Only after these does a row need decoding."""
+        if any(stop[-1].isspace() for stop in stops):
+            return np.ones(vocabulary, dtype=bool)  # decoders add and drop blanks: no token is safe
+        last = {stop[-1] for stop in stops} | {"\ufffd"}
+        known = min(vocabulary, len(self.tokenizer))
+        pieces = self.decode([[token] for token in range(known)])
+        candidates = np.ones(vocabulary, dtype=bool)
+        candidates[:known] = [not last.isdisjoint(piece) for piece in pieces]
+        return candidates
+
+    def _render(self, prompt: Prompt) -> tuple[str, list[int]]:
+        """The prompt's text and the special tokens to put before it."""
+        if self.chat and prompt.messages:
+            import jinja2
+
+            turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
+            try:
+                return self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False), []
+            except (jinja2.TemplateError, ValueError, TypeError) as error:
+                raise ModelError(f"the chat template refuses the messages: {error}") from error
+        if prompt.text is None:
+            why = "no text" if not prompt.messages else "only chat messages, and this model has no chat template"
+            raise ModelError(f"the prompt has {why}; give Prompt(text=...)")
+        return prompt.text, self._prefix
+
+    def _with_prefix(self, prefix: list[int], ids: list[int] | ModelError) -> list[int] | ModelError:
+        if isinstance(ids, ModelError):
+            return ids
+        if prefix or ids:
+            return prefix + ids
+        if self.tokenizer.bos_token_id is None:
+            return ModelError("the prompt is empty and the tokenizer has no beginning-of-sequence token to start from")
+        return [self.tokenizer.bos_token_id]
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int] | ModelError]:
+        if not texts:
+            return []
+        try:
+            return list(self._call(list(texts)))
+        except (TypeError, ValueError):  # one text that cannot be encoded (a lone surrogate, say) fails the whole batch
+            return [self._tokenize_one(text) for text in texts]
+
+    def _tokenize_one(self, text: str) -> list[int] | ModelError:
+        try:
+            return self._ids(text)
+        except (TypeError, ValueError) as error:
+            return ModelError(f"the tokenizer cannot encode the prompt: {error}")
+
+    def _ids(self, text: str) -> list[int]:
+        return self._call([text])[0]
+
+    def _call(self, texts: list[str], *, special: bool = False) -> list[list[int]]:
+        rows: list[list[int]] = self.tokenizer(
+            texts, add_special_tokens=special, return_attention_mask=False, return_token_type_ids=False, verbose=False
+        )["input_ids"]
+        return rows
+
+    def _special_prefix(self) -> list[int]:
+        """The special tokens that the tokenizer puts before a text (an end-of-sequence token put after it would end the answer)."""
+        bare = self._ids("a")
+        full = self._call(["a"], special=True)[0]
+        for start in range(len(full) - len(bare) + 1):
+            if bare and full[start : start + len(bare)] == bare:
+                return full[:start]
+        bos = self.tokenizer.bos_token_id
+        return [bos] if bos is not None and full[:1] == [bos] else []
+
+    def _pieces_in_context(self, tokens: Sequence[int]) -> list[str]:
+        """Differences of decoded prefixes, held back while a character is incomplete; a short window keeps it linear."""
+        pieces: list[str] = []
+        start = read = 0
+        for end in range(1, len(tokens) + 1):
+            before, now = self.decode([tokens[start:read], tokens[start:end]])
+            if now.endswith("\ufffd") and end < len(tokens):
+                pieces.append("")
+                continue
+            pieces.append(now[len(before) :])
+            start, read = read, end
+        return pieces
+
+
+def _cut(pieces: list[str], length: int) -> list[str]:
+    cut = []
+    for piece in pieces:
+        cut.append(piece[:length])
+        length -= len(cut[-1])
+    return cut

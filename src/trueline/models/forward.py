@@ -1,0 +1,151 @@
+"""Plain forward passes of a causal transformers model: prefill once, fork the cache rows, step."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Stream(Protocol):
+    """Sequences being continued, one a row."""
+
+    def fork(self, rows: Tensor) -> Stream:
+        """A new stream of the given rows (repeats allowed); this one stays as it is."""
+        ...
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append ``tokens`` (n_rows, n_new) to the rows; return the logits after each of them (n_rows, n_new, vocabulary)."""
+        ...
+
+
+class CausalForward:
+    """Calls one model as its signature wants it.
+
+    Rows of unequal length are padded on the left, with an attention mask and position ids that undo the padding. Where that cannot be
+    exact (recurrent layers carry the padding along), ``paddable`` is False and the caller passes rows of equal length only. A model whose
+    cache cannot be forked is run without one, over the whole sequence at each step: slower, the same numbers.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.device: torch.device = model.device
+        parameters = inspect.signature(model.forward).parameters
+        self._has = frozenset(parameters)
+        self._cache_name = "cache_params" if "cache_params" in parameters else "past_key_values"
+        with torch.inference_mode():
+            probe = self._call(torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=True)
+        self.vocabulary: int = probe.logits.shape[-1]
+        cache = getattr(probe, self._cache_name, None)
+        layers = getattr(cache, "layers", None) or []
+        self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
+        recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
+        self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
+
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]:
+        """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt."""
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
+        width = max(len(prompt) for prompt in prompts)
+        rows = [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+        ids = torch.tensor(rows, dtype=torch.long, device=self.device)
+        if not self.cacheable:
+            return self._last_logits(self._call(ids, use_cache=False, keep=1)), UncachedStream(self, ids)
+        columns = torch.arange(width, device=self.device)
+        padding = width - lengths
+        mask = None if not bool(padding.any()) else (columns >= padding[:, None]).long()
+        positions = (columns - padding[:, None]).clamp_(min=0)
+        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1)
+        return self._last_logits(output), CachedStream(self, getattr(output, self._cache_name), mask, lengths)
+
+    def full_logits(self, ids: Tensor, last: int = 0) -> Tensor:
+        """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right."""
+        logits: Tensor = self._call(ids, use_cache=False, keep=last).logits
+        return logits[:, -last:]
+
+    def continue_cache(self, ids: Tensor, cache: Any, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
+        """Append ``ids`` to the cached rows; logits after each of them and the grown cache."""
+        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, cache=cache)
+        return output.logits, getattr(output, self._cache_name)
+
+    def _call(
+        self,
+        ids: Tensor,
+        *,
+        use_cache: bool,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        cache: Any = None,
+        keep: int = 0,
+    ) -> Any:
+        arguments: dict[str, Any] = {"input_ids": ids, "use_cache": use_cache}
+        if attention_mask is not None and "attention_mask" in self._has:
+            arguments["attention_mask"] = attention_mask
+        if position_ids is not None and "position_ids" in self._has:
+            arguments["position_ids"] = position_ids
+        if cache is not None:
+            arguments[self._cache_name] = cache
+        if keep and "logits_to_keep" in self._has:
+            arguments["logits_to_keep"] = keep
+        return self.model(**arguments)
+
+    @staticmethod
+    def _last_logits(output: Any) -> Tensor:
+        logits: Tensor = output.logits[:, -1]
+        return logits
+
+
+class CachedStream:
+    """Rows whose past lives in a key-value (or state) cache."""
+
+    def __init__(self, forward: CausalForward, cache: Any, mask: Tensor | None, lengths: Tensor) -> None:
+        self._forward = forward
+        self._cache = cache
+        self._mask = mask  # (n_rows, width so far) int64, None when no row is padded
+        self._lengths = lengths  # tokens of each row so far, padding not counted
+
+    def fork(self, rows: Tensor) -> CachedStream:
+        mask = None if self._mask is None else self._mask.index_select(0, rows)
+        cache = _fork_cache(self._cache)
+        cache.reorder_cache(rows)
+        return CachedStream(self._forward, cache, mask, self._lengths.index_select(0, rows))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        n_new = tokens.shape[1]
+        positions = self._lengths[:, None] + torch.arange(n_new, device=tokens.device)
+        if self._mask is not None:
+            self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), n_new))], dim=1)
+        logits, self._cache = self._forward.continue_cache(tokens, self._cache, self._mask, positions)
+        self._lengths = self._lengths + n_new
+        return logits
+
+
+class UncachedStream:
+    """Rows of equal length that are run from their first token at every step."""
+
+    def __init__(self, forward: CausalForward, ids: Tensor) -> None:
+        self._forward = forward
+        self._ids = ids
+
+    def fork(self, rows: Tensor) -> UncachedStream:
+        return UncachedStream(self._forward, self._ids.index_select(0, rows))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        self._ids = torch.cat([self._ids, tokens], dim=1)
+        return self._forward.full_logits(self._ids, last=tokens.shape[1])
+
+
+def _fork_cache(cache: Any) -> Any:
+    """A copy whose layers can be reordered without touching the original; tensors are shared until then."""
+    fork = copy.copy(cache)
+    fork.layers = []
+    for layer in cache.layers:
+        twin = copy.copy(layer)
+        for name, value in vars(layer).items():
+            if isinstance(value, dict):  # recurrent layers keep their states in dictionaries
+                setattr(twin, name, dict(value))
+        fork.layers.append(twin)
+    return fork

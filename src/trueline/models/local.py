@@ -1,0 +1,299 @@
+"""Models of transformers on this machine: a white box whose log-probs and token statistics are taken while it decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trueline.errors import InputError, ModelError, PromptTooLong
+from trueline.models.base import Generation, GenerationRequest, GenerationSettings, OptionScores, Prompt, RequestResult
+from trueline.models.checkpoints import hash_config, hash_files, hash_tokenizer, hash_weights, read_checkpoint, weight_files
+from trueline.models.decoding import DecodedRow, Row, StopRule, decode_rows
+from trueline.models.encoding import TextCodec
+from trueline.models.forward import CausalForward
+from trueline.models.sampling import check_law
+from trueline.models.scoring import continuation_logprobs
+from trueline.models.token_stats import check_columns
+
+#: Prompts scored together.
+_SCORE_BATCH = 32
+
+
+def load(
+    source: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    attn_implementation: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    chat: bool | None = None,
+) -> LocalModel:
+    """Load a causal language model from a local directory or hub id; weights from safetensors only.
+
+    Parameters
+    ----------
+    device: where it runs; the GPU when there is one, else ``"cpu"``.
+    dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, ``"float64"`` or ``"auto"`` (the checkpoint's); float32 on the CPU, else auto.
+    attn_implementation, revision: as in transformers.
+    trust_remote_code: run code that comes with the checkpoint; holds for this call alone.
+    chat: prompts with messages go through the chat template. None: when the tokenizer has one.
+
+    Raises ``ModelError`` when the checkpoint cannot be loaded, with what to do about it.
+    """
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model, tokenizer = read_checkpoint(
+        source, device=where, dtype=dtype, attn_implementation=attn_implementation, revision=revision, trust_remote_code=trust_remote_code
+    )
+    files = weight_files(str(Path(source).expanduser()) if source.startswith("~") else source, revision)
+    return LocalModel(model, tokenizer, uri=f"hf:{source}", chat=chat, files=tuple(files))
+
+
+class LocalModel:
+    """A transformers causal language model and its tokenizer.
+
+    Decoding never reads the sampling defaults of the checkpoint's generation configuration: the law is the one asked for. Prompts are
+    prefilled once each; rows of a batch differ from rows run alone by the rounding of float32 matrix products, about 1e-6.
+    Generation ends at any end-of-sequence token that the generation configuration, the configuration or the tokenizer names.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, uri: str, chat: bool | None = None, files: tuple[Path, ...] = ()) -> None:
+        """Wrap a loaded ``model``. ``files``: its weights on disk, hashed for the fingerprint; none: hashed in memory."""
+        has_template = bool(getattr(tokenizer, "chat_template", None))
+        if chat and not has_template:
+            raise ModelError(f"chat was asked of {uri!r}, but its tokenizer has no chat template")
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self._uri = uri
+        self._chat = has_template if chat is None else chat
+        self._files = files
+        self._codec = TextCodec(tokenizer, chat=self._chat)
+        self._forward = CausalForward(self.model)
+        self._fingerprint: dict[str, object] | None = None
+        self._candidates: dict[tuple[str, ...], torch.Tensor] = {}
+        self.eos_ids = _eos_ids(model, tokenizer)
+        self.context = _context_length(model.config)
+
+    @property
+    def uri(self) -> str:
+        """The name it was loaded by."""
+        return self._uri
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What can be asked of it."""
+        base = {"greedy", "samples", "logprobs", "token_stats", "topk", "score"}
+        return frozenset(base | {"chat"} if self._chat else base)
+
+    def fingerprint(self) -> Mapping[str, object]:
+        """Hashes of configuration, tokenizer and weights with the type of numbers, and apart from these the library ``versions``."""
+        if self._fingerprint is None:
+            import transformers
+
+            self._fingerprint = {
+                "kind": "hf",
+                "class": type(self.model).__name__,
+                "config": hash_config(self.model.config),
+                "tokenizer": hash_tokenizer(self.tokenizer),
+                "weights": hash_files(self._files) if self._files else hash_weights(self.model),
+                "dtype": str(self.model.dtype).removeprefix("torch."),
+                "chat": self._chat,
+                "eos_ids": list(self.eos_ids),
+                "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            }
+        return dict(self._fingerprint)
+
+    def generate(self, requests: Sequence[GenerationRequest], settings: GenerationSettings) -> list[RequestResult]:
+        """Answer every request, in order.
+
+        A row's content follows from its prompt, its seed and the settings; ``batch_size`` and the other requests change the speed.
+        With stop strings, ``text`` is cut before the first one, while ``tokens`` and log-probs reach up to the token that completed it.
+        Raises ``InputError`` for settings that mean nothing; a request that cannot be answered gets ``error``.
+        """
+        _check_settings(settings)
+        rule = self._stop_rule(settings.stop)
+        prompts = self._codec.encode([request.prompt for request in requests])
+        results = [RequestResult() for _ in requests]
+        ready: dict[int, list[int]] = {}
+        for i, ids in enumerate(prompts):
+            if isinstance(ids, ModelError):
+                results[i] = RequestResult(error=str(ids))
+            elif (too_long := self._too_long(len(ids), settings.max_new_tokens)) is not None:
+                results[i] = RequestResult(error=str(too_long))
+            elif requests[i].greedy or requests[i].sample_seeds:
+                ready[i] = ids
+        sizes = {i: int(requests[i].greedy) + len(requests[i].sample_seeds) for i in ready}
+        for chunk in self._chunks({i: len(ids) for i, ids in ready.items()}, sizes, settings.batch_size):
+            rows = [
+                Row(p, seed) for p, i in enumerate(chunk) for seed in (*((None,) if requests[i].greedy else ()), *requests[i].sample_seeds)
+            ]
+            decoded = decode_rows(self._forward, [ready[i] for i in chunk], rows, settings, rule)
+            by_prompt: dict[int, list[tuple[Row, DecodedRow]]] = {i: [] for i in chunk}
+            for row, answer in zip(rows, decoded, strict=True):
+                by_prompt[chunk[row.prompt]].append((row, answer))
+            texts = iter(self._texts(decoded, settings.stop))
+            for i, answers in by_prompt.items():
+                results[i] = self._result(answers, [next(texts) for _ in answers], len(ready[i]))
+        return results
+
+    def score(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[OptionScores]:
+        """Log-prob of each option string as the continuation of its prompt: the sum over its tokens, nats, no end-of-sequence token.
+
+        An option is tokenised by itself, as text that goes on after other text: give it the leading blank it needs (`` A``).
+        """
+        if len(prompts) != len(options):
+            raise InputError(f"{len(prompts)} prompts but {len(options)} lists of options; give one list a prompt")
+        encoded: list[list[list[int]] | ModelError] = [self._encode_options(list(texts)) for texts in options]
+        ids = self._codec.encode(prompts)
+        scored = self._teacher_forced(ids, encoded)
+        return [
+            OptionScores(np.full(len(texts), np.nan), str(row))
+            if isinstance(row, ModelError)
+            else OptionScores(np.array([values.sum() for values in row]))
+            for texts, row in zip(options, scored, strict=True)
+        ]
+
+    def score_tokens(self, prompts: Sequence[Prompt], tokens: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Log-prob of every given token after its prompt, one list a prompt: (n_tokens,) float64 each.
+
+        Raises ``ModelError`` when a prompt cannot be encoded or does not fit.
+        """
+        if len(prompts) != len(tokens):
+            raise InputError(f"{len(prompts)} prompts but {len(tokens)} token lists; give one list a prompt")
+        lists: list[list[list[int]] | ModelError] = [[list(row)] if len(row) else [] for row in tokens]
+        scored = []
+        for row in self._teacher_forced(self._codec.encode(prompts), lists):
+            if isinstance(row, ModelError):
+                raise row
+            scored.append(row[0] if row else np.empty(0))
+        return scored
+
+    def _teacher_forced(
+        self, prompts: Sequence[list[int] | ModelError], lists: Sequence[list[list[int]] | ModelError]
+    ) -> list[list[NDArray[np.float64]] | ModelError]:
+        scored: list[list[NDArray[np.float64]] | ModelError] = [[] for _ in prompts]
+        ready: dict[int, list[list[int]]] = {}
+        for i, (ids, rows) in enumerate(zip(prompts, lists, strict=True)):
+            if isinstance(ids, ModelError):
+                scored[i] = ids
+            elif isinstance(rows, ModelError):
+                scored[i] = rows
+            elif (too_long := self._too_long(len(ids), max((len(row) for row in rows), default=0))) is not None:
+                scored[i] = too_long
+            elif rows:
+                ready[i] = rows
+        token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
+        for chunk in self._chunks({i: len(ids) for i, ids in token_ids.items()}, dict.fromkeys(ready, 1), _SCORE_BATCH):
+            values = continuation_logprobs(self._forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
+            for i, row in zip(chunk, values, strict=True):
+                broken = any(np.isnan(line).any() for line in row)
+                scored[i] = ModelError("the model's next-token law is not a number (NaN logits)") if broken else list(row)
+        return scored
+
+    def _encode_options(self, texts: list[str]) -> list[list[int]] | ModelError:
+        try:
+            rows = [self._codec.continuation(text) for text in texts]
+        except ModelError as error:
+            return error
+        for text, row in zip(texts, rows, strict=True):
+            if not row:
+                return ModelError(f"the option {text!r} has no tokens, so it has no log-prob")
+        return rows
+
+    def _chunks(self, lengths: Mapping[int, int], sizes: Mapping[int, int], batch_size: int) -> Iterator[list[int]]:
+        """Requests to run together: alike in length, at most ``batch_size`` rows (or one request)."""
+        chunk: list[int] = []
+        n_rows = 0
+        for i in sorted(lengths, key=lambda i: lengths[i]):  # stable: equal lengths keep their order
+            longest = lengths[chunk[0]] * 1.25 + 8 if self._forward.paddable and chunk else lengths[chunk[0]] if chunk else 0
+            if chunk and (n_rows + sizes[i] > batch_size or lengths[i] > longest):
+                yield chunk
+                chunk, n_rows = [], 0
+            chunk.append(i)
+            n_rows += sizes[i]
+        if chunk:
+            yield chunk
+
+    def _too_long(self, n_prompt: int, n_new: int) -> PromptTooLong | None:
+        if self.context is None or n_prompt + n_new <= self.context:
+            return None
+        return PromptTooLong(
+            f"the prompt has {n_prompt} tokens; with {n_new} new tokens it passes the model's context of {self.context}; shorten it"
+        )
+
+    def _stop_rule(self, stops: tuple[str, ...]) -> StopRule:
+        if not stops:
+            return StopRule(self.eos_ids)
+        if stops not in self._candidates:
+            candidates = self._codec.stop_candidates(stops, self._forward.vocabulary)
+            self._candidates[stops] = torch.from_numpy(candidates).to(self._forward.device)
+
+        def completed(tokens: list[int]) -> bool:
+            text = self._codec.decode([tokens])[0]
+            return any(stop in text for stop in stops)
+
+        return StopRule(self.eos_ids, self._candidates[stops], completed)
+
+    def _texts(self, rows: Sequence[DecodedRow], stops: tuple[str, ...]) -> list[str]:
+        texts = self._codec.decode([row.tokens[:-1] if row.finish_reason == "eos" else row.tokens for row in rows])
+        return [
+            text[: min(text.find(stop) for stop in stops if stop in text)] if row.finish_reason == "stop" else text
+            for row, text in zip(rows, texts, strict=True)
+        ]
+
+    def _result(self, answers: Sequence[tuple[Row, DecodedRow]], texts: Sequence[str], n_prompt: int) -> RequestResult:
+        if broken := [len(answer.tokens) for _, answer in answers if answer.finish_reason == "nan"]:
+            return RequestResult(error=f"the model's next-token law is not a number (NaN logits) at token {broken[0]} of an answer")
+        greedy: Generation | None = None
+        samples = []
+        for (row, answer), text in zip(answers, texts, strict=True):
+            generation = Generation(
+                text,
+                tokens=answer.tokens,
+                token_logprobs=answer.logprobs,
+                stats=answer.stats,
+                topk_ids=answer.topk_ids,
+                topk_logprobs=answer.topk_logprobs,
+                finish_reason=answer.finish_reason,
+                n_prompt_tokens=n_prompt,
+            )
+            if row.seed is None:
+                n_text = len(answer.tokens) - (answer.finish_reason == "eos")
+                generation.token_texts = self._codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
+                greedy = generation
+            else:
+                samples.append(generation)
+        return RequestResult(greedy, tuple(samples))
+
+
+def _check_settings(settings: GenerationSettings) -> None:
+    check_law(settings.law)
+    check_columns(settings.greedy_columns | settings.sample_columns)
+    for name in ("max_new_tokens", "batch_size", "top_k_alternatives"):
+        if getattr(settings, name) < 1:
+            raise InputError(f"{name} must be at least 1, got {getattr(settings, name)}")
+    if "" in settings.stop:
+        raise InputError("a stop string must not be empty")
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every end-of-sequence token that the checkpoint names anywhere; each named place alone is known to be forgotten by someone."""
+    ids: set[int] = set()
+    for place in (getattr(model, "generation_config", None), model.config, tokenizer):
+        named = getattr(place, "eos_token_id", None)
+        ids.update([named] if isinstance(named, int) else named or [])
+    return tuple(sorted(ids))
+
+
+def _context_length(config: Any) -> int | None:
+    """Most tokens of prompt and answer together; None for a model without a limit of its own."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if isinstance(length := getattr(text, name, None), int) and length > 0:
+            return length
+    return None
