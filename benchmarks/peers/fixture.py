@@ -28,27 +28,6 @@ from transformers import (
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 PARTS = "al bren cor dun esk fal gor hul ith jor kel lum mor nev ost pel rin sul tam ves".split()
-    "al",
-    "bren",
-    "cor",
-    "dun",
-    "esk",
-    "fal",
-    "gor",
-    "hul",
-    "ith",
-    "jor",
-    "kel",
-    "lum",
-    "mor",
-    "nev",
-    "ost",
-    "pel",
-    "rin",
-    "sul",
-    "tam",
-    "ves",
-]
 ASKED = {"tree": "Which tree stands in {}?", "keeper": "Who keeps {}?", "bird": "Which bird nests in {}?"}
 
 
