@@ -1,0 +1,285 @@
+"""What every estimator of the catalog must do, whatever it computes. A new line in the catalog brings these tests with it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from trueline.capture.needs import Needs
+from trueline.catalog import ENTRIES, Entry
+from trueline.errors import MissingTraceField
+from trueline.estimators.base import Estimator
+from trueline.estimators.loading import load_estimators
+from trueline.metrics import auroc
+from trueline.traces.judgements import ItemJudgement, Judgements
+from trueline.traces.trace import Trace, make_trace
+
+Row = dict[str, Any]
+
+ESTIMATORS = [entry for entry in ENTRIES if entry.kind == "estimator"]
+N_ITEMS, N_SAMPLES, VOCABULARY = 7, 5, 9
+ANSWERS = ("paris", "it is paris", "the capital is paris", "lyon", "it could be lyon", "i do not know")
+
+
+def each(entries: Sequence[Entry]) -> Callable[..., Any]:
+    return pytest.mark.parametrize("entry", entries, ids=[entry.name for entry in entries])
+
+
+# -- a trace that serves every need ---------------------------------------------------------------------------------
+
+
+def generation(rng: np.random.Generator, text: str) -> Row:
+    """One answer with all that a white-box model shows, computed from a made-up next-token law at each step."""
+    law = np.log(rng.dirichlet(np.full(VOCABULARY, 0.7), size=int(rng.integers(2, 7))))
+    ordered = np.sort(law, axis=1)[:, ::-1]
+    soft = np.exp(law / 2) / np.exp(law / 2).sum(axis=1, keepdims=True)
+    affinity = np.sqrt(soft / VOCABULARY).sum(axis=1)
+    return {
+        "text": text,
+        "finish_reason": "eos",
+        "tokens": [int(t) for t in law.argmax(axis=1)],
+        "token_logprobs": ordered[:, 0],
+        "token_entropy": -(np.exp(law) * law).sum(axis=1),
+        "token_mean_logp": law.mean(axis=1),
+        "token_n_finite": np.full(len(law), float(VOCABULARY)),
+        "token_max_logp": ordered[:, 0],
+        "token_second_logp": ordered[:, 1],
+        "token_renyi": -2 * np.log(affinity),
+        "token_fisher_rao": 2 / np.pi * np.arccos(np.clip(affinity, 0, 1)),
+        "topk_ids": [[int(t) for t in np.argsort(-step)[:5]] for step in law],
+        "topk_logprobs": [list(step[:5]) for step in ordered],
+    }
+
+
+def item_rows(index: int) -> list[Row]:
+    """Greedy decode, samples and probes of one item."""
+    rng = np.random.default_rng([11, index])
+    item = {"item_id": f"item-{index}"}
+    confidence = 0.05 + 0.9 * rng.random(2)
+    probe = np.log(rng.dirichlet([1.0, 1.0]) * 0.9)
+    return [
+        {**item, "kind": "greedy", **generation(rng, ANSWERS[index % len(ANSWERS)])},
+        *(
+            {
+                **item,
+                "kind": "sample",
+                "draw": k,
+                "temperature": 1.0,
+                "top_p": 1.0,
+                "top_k": 0,
+                "seed": k,
+                **generation(rng, str(rng.choice(ANSWERS))),
+            }
+            for k in range(N_SAMPLES)
+        ),
+        {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": probe},
+        {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {confidence[0]:.2f}"},
+        {**item, "kind": "verbalized_2s", "text": f"Probability: {confidence[1]:.2f}"},
+    ]
+
+
+def verdict(premise: str, hypothesis: str) -> NDArray[np.float64]:
+    """Entail, neutral, contradict: any fixed function of the two texts."""
+    if premise == hypothesis:
+        return np.array([0.98, 0.01, 0.01])
+    return np.random.default_rng(crc32(f"{premise}\n{hypothesis}".encode())).dirichlet([1.0, 0.6, 0.8])
+
+
+def judged(rows: Sequence[Row]) -> Trace:
+    """The trace of these rows with verdicts between its texts."""
+    trace = make_trace(rows)
+    items = []
+    for item_id in trace.item_ids:
+        greedy = [r.get("text") for r in rows if r["item_id"] == item_id and r["kind"] == "greedy"]
+        samples = [r.get("text") for r in rows if r["item_id"] == item_id and r["kind"] == "sample"]
+        texts = sorted({t for t in greedy + samples if t is not None})
+        index = {text: k for k, text in enumerate(texts)}
+        probs = np.array([[verdict(a, b) for b in texts] for a in texts]).reshape(len(texts), len(texts), 3)
+        where = np.array([index.get(t, -1) for t in samples], dtype=np.int64)
+        items.append(ItemJudgement(where, index.get(greedy[0], -1) if greedy else -1, probs) if texts else None)
+    return trace.with_judgements(Judgements("made up", tuple(items)))
+
+
+def rows_of(indices: Sequence[int]) -> list[Row]:
+    return [row for index in indices for row in item_rows(index)]
+
+
+def failed(row: Row) -> Row:
+    """What a capture stores when this generation fails."""
+    kept = ("item_id", "kind", "temperature", "top_p", "top_k", "seed")
+    return {**{k: row[k] for k in kept if k in row}, "error": "the model ran out of memory"}
+
+
+def estimator_of(entry: Entry) -> Estimator:
+    (estimator,) = load_estimators([entry.name]).values()
+    return estimator
+
+
+def score(entry: Entry, rows: Sequence[Row]) -> NDArray[np.float64]:
+    return estimator_of(entry).score(judged(rows))
+
+
+def assert_same(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+# -- the contract ---------------------------------------------------------------------------------------------------
+
+
+def test_the_catalog_names_each_thing_once() -> None:
+    names = [entry.name for entry in ENTRIES]
+    assert len(set(names)) == len(names)
+    assert ESTIMATORS
+
+
+@each(ENTRIES)
+def test_entry_resolves_documented_and_cited(entry: Entry) -> None:
+    module, _, name = entry.target.partition(":")
+    target = getattr(importlib.import_module(module), name)
+    assert inspect.getdoc(target), f"{entry.target} has no docstring"
+    assert entry.summary
+    assert entry.source or entry.kind == "equivalence", f"{entry.name}: say where the method comes from"
+    if entry.proof:
+        assert (Path(__file__).parents[1] / "docs" / entry.proof).is_file(), f"{entry.name}: docs/{entry.proof} is missing"
+
+
+@each(ESTIMATORS)
+def test_estimator_declares_its_contract(entry: Entry) -> None:
+    estimator = estimator_of(entry)
+    assert isinstance(estimator, Estimator)
+    assert isinstance(estimator.needs, Needs)
+    assert estimator.needs != Needs(), "an estimator that needs nothing measures nothing"
+    assert estimator == estimator_of(entry), "settings are a frozen record: two of the same are equal"
+    assert hash(estimator) == hash(estimator_of(entry))
+    assert entry.cost
+    assert entry.color in {"white", "logprobs", "black"}
+
+
+@each(ESTIMATORS)
+def test_one_finite_score_an_item_and_the_same_each_time(entry: Entry) -> None:
+    rows = rows_of(range(N_ITEMS))
+    scores = score(entry, rows)
+    assert scores.shape == (N_ITEMS,)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert scores.tobytes() == score(entry, rows).tobytes()
+
+
+@each(ESTIMATORS)
+def test_scores_tell_items_apart(entry: Entry) -> None:
+    assert len(np.unique(score(entry, rows_of(range(N_ITEMS))))) > 1
+
+
+@each(ESTIMATORS)
+def test_order_of_items_and_rows_changes_nothing(entry: Entry) -> None:
+    expected = score(entry, rows_of(range(N_ITEMS)))
+    order = np.random.default_rng(3).permutation(N_ITEMS)
+    assert_same(score(entry, rows_of(order)), expected[order])
+    mixed = rows_of(range(N_ITEMS))
+    random.Random(3).shuffle(mixed)
+    trace = make_trace(mixed, item_ids=[f"item-{k}" for k in range(N_ITEMS)])
+    assert_same(estimator_of(entry).score(trace.with_judgements(judged(rows_of(range(N_ITEMS))).judgements)), expected)
+
+
+@each(ESTIMATORS)
+def test_scored_one_by_one_or_together(entry: Entry) -> None:
+    alone = np.concatenate([score(entry, rows_of([k])) for k in range(N_ITEMS)])
+    assert_same(alone, score(entry, rows_of(range(N_ITEMS))))
+
+
+@each(ESTIMATORS)
+def test_failed_item_is_missing_alone(entry: Entry) -> None:
+    expected = score(entry, rows_of(range(N_ITEMS)))
+    expected[2] = np.nan
+    rows = [failed(row) if row["item_id"] == "item-2" else row for row in rows_of(range(N_ITEMS))]
+    assert_same(score(entry, rows), expected)
+
+
+@each(ESTIMATORS)
+def test_item_without_rows_is_missing_alone(entry: Entry) -> None:
+    expected = score(entry, rows_of(range(N_ITEMS)))
+    expected[2] = np.nan
+    whole = judged(rows_of(range(N_ITEMS)))
+    assert whole.judgements is not None
+    verdicts = [None if k == 2 else v for k, v in enumerate(whole.judgements.items)]
+    trace = make_trace([r for r in rows_of(range(N_ITEMS)) if r["item_id"] != "item-2"], item_ids=whole.item_ids)
+    assert_same(estimator_of(entry).score(trace.with_judgements(Judgements("made up", tuple(verdicts)))), expected)
+
+
+@each(ESTIMATORS)
+def test_a_stored_trace_gives_the_same_scores(entry: Entry, tmp_path: Path) -> None:
+    trace = judged(rows_of(range(N_ITEMS)))
+    pq.write_table(trace.table, tmp_path / "trace.parquet")
+    again = Trace(pq.read_table(tmp_path / "trace.parquet"), trace.item_ids, trace.questions, trace.judgements)
+    estimator = estimator_of(entry)
+    assert estimator.score(again).tobytes() == estimator.score(trace).tobytes()
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------
+
+
+def lacking(needs: Needs) -> dict[str, Trace]:
+    """What is gone -> a trace that has all but that."""
+    rows = rows_of(range(N_ITEMS))
+
+    def without(kind: str, column: str | None = None) -> Trace:
+        if column is None:
+            return judged([row for row in rows if row["kind"] != kind])
+        return judged([{**row, column: None} if row["kind"] == kind else row for row in rows])
+
+    traces = {f"greedy {column}": without("greedy", column) for column in needs.greedy - {"text"}}
+    traces |= {f"sample {column}": without("sample", column) for column in needs.sample_columns - {"text"}}
+    traces |= {f"probe {name}": without(name) for name in needs.probes}
+    if needs.greedy:
+        traces["greedy rows"] = without("greedy")
+    if needs.samples:
+        traces["sample rows"] = without("sample")
+    if needs.equivalence:
+        traces["verdicts"] = make_trace(rows)
+    return traces
+
+
+@each(ESTIMATORS)
+def test_refuses_a_trace_without_its_needs(entry: Entry) -> None:
+    estimator = estimator_of(entry)
+    traces = lacking(estimator.needs)
+    assert traces
+    accepted = []
+    for missing, trace in traces.items():
+        try:
+            estimator.score(trace)
+        except MissingTraceField:
+            continue
+        accepted.append(missing)
+    assert not accepted, f"{entry.name} names these as needs but scores without them: {accepted}"
+
+
+# -- the known world ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def known_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The shipped model on a sample of the shipped facts."""
+    from trueline.measure import measure
+
+    return measure("world:chat", "world:facts", samples=10, limit=120, out=tmp_path_factory.mktemp("known") / "run", validate=False)
+
+
+@each(ESTIMATORS)
+def test_wrong_answers_of_the_known_world_score_higher(entry: Entry, known_run: Any) -> None:
+    wrong = known_run.grades["correct"].to_numpy() == False  # noqa: E712 - nulls must not count as wrong
+    scores = known_run.scores[entry.name].to_numpy()
+    seen = np.isfinite(scores)
+    assert seen.mean() > 0.5
+    assert 0 < wrong[seen].sum() < seen.sum()
+    assert auroc(wrong[seen], scores[seen]).value > 0.5
