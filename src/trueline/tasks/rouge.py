@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from typing import Any
+
+from trueline.tasks.porter import stem
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -18,8 +18,8 @@ _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 def rouge_tokens(text: str) -> tuple[str, ...]:
     """Lower-cased runs of ASCII letters and digits; words longer than three characters are Porter-stemmed."""
     words = _NOT_A_WORD.sub(" ", text.lower()).split()
-    stems = (_stem(word) if len(word) > 3 else word for word in words)
-    return tuple(stem for stem in stems if stem)
+    stems = (stem(word) if len(word) > 3 else word for word in words)
+    return tuple(word for word in stems if word)
 
 
 def lcs_length(a: Sequence[str], b: Sequence[str]) -> int:
@@ -62,16 +62,3 @@ def _f1(matches: int, n_target: int, n_prediction: int) -> float:
         return 0.0
     precision, recall = matches / n_prediction, matches / n_target
     return 2 * precision * recall / (precision + recall)
-
-
-@lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
-    stem: str = _stemmer().stem(word)
-    return stem
-
-
-@cache
-def _stemmer() -> Any:
-    from nltk.stem.porter import PorterStemmer
-
-    return PorterStemmer()

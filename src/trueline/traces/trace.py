@@ -52,13 +52,13 @@ class Generations:
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """(n_rows,) float64 of a plain numeric column; null -> NaN."""
-        self._require(column)
+        self.require(column)
         values = self.table[column].cast(pa.float64())
         return np.asarray(values.combine_chunks().to_numpy(zero_copy_only=False), dtype=np.float64)
 
     def strings(self, column: str) -> list[str | None]:
         """The values of a string column, None where missing."""
-        self._require(column)
+        self.require(column)
         result: list[str | None] = self.table[column].to_pylist()
         return result
 
@@ -69,7 +69,7 @@ class Generations:
 
     def ragged(self, column: str) -> Ragged:
         """One row of numbers a generation, from a list column. Raises ``MissingTraceField`` when it was not captured."""
-        self._require(column)
+        self.require(column)
         array = self.table[column].combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
@@ -81,11 +81,12 @@ class Generations:
 
     def nested(self, column: str) -> list[Any]:
         """The values of a nested list column as Python lists (small traces and reports only)."""
-        self._require(column)
+        self.require(column)
         result: list[Any] = self.table[column].to_pylist()
         return result
 
-    def _require(self, column: str) -> None:
+    def require(self, column: str) -> None:
+        """Raise ``MissingTraceField`` when the column was not captured for this kind."""
         if len(self.table) and not self.has(column):
             raise MissingTraceField(
                 f"the trace holds no {column!r} for its {self.kind} rows; capture it (measure with an estimator that needs it) "

@@ -1,0 +1,250 @@
+"""From a trace to verdicts and from verdicts to scores: the two passes every run takes after capture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueline.errors import InputError, LawError
+from trueline.estimators.base import Estimator
+from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudge, Verdicts
+from trueline.estimators.equivalence.cache import PairCache
+from trueline.estimators.inputs import OnEmpty, generations, refuse_other_law
+from trueline.traces.judgements import ItemJudgement, Judgements
+from trueline.traces.trace import Trace
+
+Progress = Callable[[int, int], None]
+Pair = tuple[str, str]
+
+_BOTH = frozenset({"samples", "greedy_samples"})
+
+
+def score_trace(trace: Trace, estimators: Mapping[str, Estimator], on_empty: OnEmpty | None = "nan") -> dict[str, NDArray[np.float64]]:
+    """Scores of every estimator: name -> (n_items,) float64, higher = less certain, NaN where an item lacks a need.
+
+    ``on_empty`` overrides the setting of every estimator that has one: by default one answer without tokens is a missing value and
+    does not end a run over thousands of items; None leaves each estimator as it was made. Raises what the estimators raise
+    (``MissingTraceField``, ``LawError``, ``InputError``), with the estimator's name in front; ``scorable`` tells beforehand.
+    """
+    scores: dict[str, NDArray[np.float64]] = {}
+    for name, estimator in estimators.items():
+        try:
+            score = _with_empty(estimator, on_empty).score(trace)
+        except InputError as error:
+            raise type(error)(f"{name}: {error}") from error
+        if score.shape != (trace.n_items,):
+            raise InputError(f"{name} returned scores of shape {score.shape}; expected ({trace.n_items},)")
+        scores[name] = score
+    return scores
+
+
+def _with_empty(estimator: Any, on_empty: OnEmpty | None) -> Estimator:
+    has = dataclasses.is_dataclass(estimator) and "on_empty" in {f.name for f in dataclasses.fields(estimator)}
+    ready: Estimator = dataclasses.replace(estimator, on_empty=on_empty) if has and on_empty is not None else estimator
+    return ready
+
+
+def scorable(trace: Trace, estimators: Mapping[str, Estimator]) -> tuple[dict[str, Estimator], dict[str, str]]:
+    """Which estimators a stored trace can serve, and for each other one the reason why not, from its needs alone (cheap)."""
+    usable: dict[str, Estimator] = {}
+    refused: dict[str, str] = {}
+    for name, estimator in estimators.items():
+        reason = _lacks(trace, estimator)
+        if reason:
+            refused[name] = reason
+        else:
+            usable[name] = estimator
+    return usable, refused
+
+
+def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float64]) -> dict[str, int]:
+    """Why items have no score: reason -> number of items. The counts add up to the NaN in ``scores`` (n_items,)."""
+    needs = estimator.needs
+    missing = np.isnan(scores)
+    kinds = [
+        kind
+        for kind, wanted in (("greedy", needs.greedy or "greedy_samples" in needs.equivalence), *((p, True) for p in sorted(needs.probes)))
+        if wanted
+    ]
+    reason = np.full(trace.n_items, "the score is undefined for this item", dtype=object)
+    if needs.samples:
+        rows = trace.samples
+        column = "token_logprobs" if "token_logprobs" in needs.sample_columns else "text"
+        usable = np.bincount(rows.item[_filled(rows.table[column])], minlength=trace.n_items) if len(rows) else np.zeros(trace.n_items)
+        reason[usable < needs.samples] = f"fewer than {needs.samples} usable samples"
+    for kind in kinds:
+        rows = trace.generations(kind)
+        there = np.zeros(trace.n_items, dtype=bool)
+        there[rows.item] = True
+        failed = np.zeros(trace.n_items, dtype=bool)
+        if "text" in rows.table.column_names:
+            failed[rows.item[np.asarray(rows.table["text"].is_null().to_numpy(), dtype=bool)]] = True
+        if kind == "greedy" and "token_logprobs" in needs.greedy:
+            empty = np.zeros(trace.n_items, dtype=bool)
+            empty[rows.item[~_filled(rows.table["token_logprobs"])]] = True
+            reason[empty] = "empty answer, or no log-probs"
+        if kind.startswith("verbalized"):
+            reason[there & ~failed] = "no confidence could be read from the reply"
+        reason[failed] = f"the {kind} generation failed"
+        reason[~there] = f"no {kind} generation"
+    return dict(Counter(str(r) for r in reason[missing]))
+
+
+def _filled(column: Any) -> NDArray[np.bool_]:
+    """(n_rows,) bool: neither null nor an empty list."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_list(column.type):
+        return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(column), 0), False).to_numpy(), dtype=bool)
+    return np.asarray(column.is_valid().to_numpy(), dtype=bool)
+
+
+def _lacks(trace: Trace, estimator: Estimator) -> str:
+    needs = estimator.needs
+    wanted = [("greedy", needs.greedy), *((probe, frozenset[str]()) for probe in sorted(needs.probes))]
+    if needs.samples:
+        wanted.append(("sample", needs.sample_columns))
+    for kind, columns in wanted:
+        rows = trace.generations(kind)
+        if (columns or kind != "greedy") and not len(rows):
+            return f"the trace has no {kind} rows"
+        for column in sorted(columns):
+            if not rows.has(column):
+                return f"{column} was not captured for the {kind} rows"
+    if needs.samples and trace.samples.counts.max(initial=0) < needs.samples:
+        return f"every item has fewer than {needs.samples} samples"
+    if needs.equivalence and trace.judgements is None:
+        return "no equivalence was chosen"
+    return _other_law(trace) if needs.model_law else ""
+
+
+def _other_law(trace: Trace) -> str:
+    try:
+        refuse_other_law(trace, trace.samples)
+    except LawError as error:
+        return str(error)
+    return ""
+
+
+def judge_trace(
+    trace: Trace,
+    equivalence: Equivalence,
+    cache: PairCache | Path | str | None = None,
+    *,
+    wanted: Iterable[str] = _BOTH,
+    progress: Progress | None = None,
+) -> Judgements:
+    """Verdicts between the answers of every item; attach them with ``trace.with_judgements``.
+
+    ``wanted``: "samples" (among them), "greedy_samples" (greedy against each): usually ``union(needs).equivalence``. A judge that names
+    classes is asked once per answer. A judge of pairs is asked once per distinct ordered pair over the whole run, longest apart from
+    shortest, and never about a pair that ``cache`` holds; an answer entails itself unless ``judge.self_pairs``. ``progress(done, total)``.
+    Raises ``MissingTraceField`` without samples, ``ModelError`` when the judge fails.
+    """
+    generations(trace, "sample")
+    with_greedy = "greedy_samples" in set(wanted) and len(trace.greedy) > 0
+    if isinstance(equivalence, KeyJudge):
+        return _judge_by_key(trace, equivalence, with_greedy)
+    if isinstance(cache, PairCache):
+        return _judge_pairs(trace, equivalence, cache, with_greedy, progress)
+    with PairCache(cache) as opened:
+        return _judge_pairs(trace, equivalence, opened, with_greedy, progress)
+
+
+def _judge_by_key(trace: Trace, judge: KeyJudge, with_greedy: bool) -> Judgements:
+    items: list[ItemJudgement | None] = []
+    for i, texts, greedy in _answers(trace, with_greedy):
+        classes: dict[str, int] = {}
+        keys: dict[str, int] = {}
+        for text in (*texts, greedy):
+            if text is not None and text not in keys:
+                keys[text] = classes.setdefault(judge.key(trace.item_ids[i], text), len(classes))
+        items.append(_item(texts, greedy, keys, _hard_verdicts(len(classes))) if keys else None)
+    return Judgements(judge.name, tuple(items), hard=True, settings={})
+
+
+@lru_cache(maxsize=256)
+def _hard_verdicts(n: int) -> NDArray[np.float64]:
+    """(n, n, 3) float64: a class entails itself and contradicts every other one. Shared between items, so it is read only."""
+    probs = np.zeros((n, n, 3))
+    probs[..., 2] = 1.0
+    probs[np.arange(n), np.arange(n)] = (1.0, 0.0, 0.0)
+    probs.flags.writeable = False
+    return probs
+
+
+def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, with_greedy: bool, progress: Progress | None) -> Judgements:
+    answers = list(_answers(trace, with_greedy))
+    texts = [list(dict.fromkeys(t for t in (*samples, greedy) if t is not None)) for _, samples, greedy in answers]
+    pairs: dict[Pair, int] = {}
+    where: list[NDArray[np.int64]] = []
+    for (i, _, _), distinct in zip(answers, texts, strict=True):
+        question = trace.questions[i] if trace.questions else ""
+        index = np.full((len(distinct), len(distinct)), -1, dtype=np.int64)
+        for a, premise in enumerate(distinct):
+            for b, hypothesis in enumerate(distinct):
+                if a != b or judge.self_pairs:
+                    index[a, b] = pairs.setdefault(judge.render(question, premise, hypothesis), len(pairs))
+        where.append(index)
+    verdicts, n_asked = _ask(judge, list(pairs), cache, progress)
+    items = []
+    table = np.concatenate([verdicts.probs, [[1.0, 0.0, 0.0]]])  # index -1: an answer entails itself
+    for (_, samples, greedy), distinct, index in zip(answers, texts, where, strict=True):
+        positions = {text: k for k, text in enumerate(distinct)}
+        items.append(_item(samples, greedy, positions, table[index]) if distinct else None)
+    settings: dict[str, object] = {
+        "fingerprint": judge.fingerprint(),
+        "pairs": len(pairs),
+        "asked": n_asked,
+        "truncated": int(verdicts.truncated.sum()),
+        "self_pairs": judge.self_pairs,
+    }
+    return Judgements(judge.name, tuple(items), hard=False, settings=settings)
+
+
+def _ask(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Progress | None) -> tuple[Verdicts, int]:
+    fingerprint = judge.fingerprint()
+    known = cache.get(fingerprint, pairs)
+    probs = np.full((len(pairs), 3), np.nan)
+    truncated = np.zeros(len(pairs), dtype=bool)
+    for k, pair in enumerate(pairs):
+        if pair in known:
+            probs[k], truncated[k] = known[pair][:3], known[pair][3]
+    # similar lengths together: little padding
+    open_pairs = sorted((k for k, pair in enumerate(pairs) if pair not in known), key=lambda k: len(pairs[k][0]) + len(pairs[k][1]))
+    for start in range(0, len(open_pairs), judge.batch_size):
+        batch = open_pairs[start : start + judge.batch_size]
+        asked = [pairs[k] for k in batch]
+        verdicts = judge.judge(asked)
+        if verdicts.probs.shape != (len(batch), 3) or np.isnan(verdicts.probs).any():
+            raise InputError(f"the judge {judge.name} returned {verdicts.probs.shape} verdicts (or NaN) for {len(batch)} pairs")
+        cache.put(fingerprint, asked, verdicts)
+        probs[batch], truncated[batch] = verdicts.probs, verdicts.truncated
+        if progress is not None:
+            progress(start + len(batch), len(open_pairs))
+    return Verdicts(probs, truncated), len(open_pairs)
+
+
+def _answers(trace: Trace, with_greedy: bool) -> Iterable[tuple[int, list[str | None], str | None]]:
+    """(item position, texts of its samples in draw order, text of its greedy answer)."""
+    rows = trace.samples
+    texts = rows.texts
+    greedy: list[str | None] = [None] * trace.n_items
+    if with_greedy:
+        for i, text in zip(trace.greedy.item, trace.greedy.texts, strict=True):
+            greedy[int(i)] = text
+    for i in range(trace.n_items):
+        yield i, texts[rows.offsets[i] : rows.offsets[i + 1]], greedy[i]
+
+
+def _item(samples: list[str | None], greedy: str | None, positions: Mapping[str, int], probs: NDArray[np.float64]) -> ItemJudgement:
+    index = np.array([-1 if text is None else positions[text] for text in samples], dtype=np.int64)
+    return ItemJudgement(index, -1 if greedy is None else positions[greedy], probs)

@@ -1,0 +1,66 @@
+"""P(True): ask the model whether its own answer is true and read the probability of the option (Kadavath et al., arXiv 2207.05221)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueline.capture.needs import Needs
+from trueline.errors import InputError
+from trueline.estimators.inputs import choice, generations
+from trueline.traces.trace import Trace
+
+Form = Literal["two_way", "one_way", "log"]
+FORMS = ("two_way", "one_way", "log")
+
+
+@dataclass(frozen=True)
+class PTrue:
+    """Uncertainty from the log-probs of the options "True" (first) and "False" (second) of the probe.
+
+    form: ``two_way`` 1 - P(A) / (P(A) + P(B)) in [0, 1]; ``one_way`` 1 - P(A); ``log`` -log P(A), as LM-Polygraph returns.
+    """
+
+    form: Form = "two_way"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown form."""
+        choice("form", self.form, FORMS)
+
+    @property
+    def needs(self) -> Needs:
+        """An answer and the P(True) probe about it."""
+        return Needs(answer=True, probes=frozenset({"p_true"}))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64; NaN where the probe failed. Raises ``MissingTraceField`` (no probe), ``InputError`` (bad log-probs)."""
+        rows = generations(trace, "p_true")
+        options = rows.ragged("option_logprobs")
+        asked = options.lengths > 0
+        if (options.lengths[asked] != 2).any():
+            bad = trace.item_ids[int(rows.item[asked][options.lengths[asked] != 2][0])]
+            raise InputError(f"item {bad!r}: the P(True) probe has {options.lengths[asked].max()} options; it needs two, true and false")
+        pair = options.values.reshape(-1, 2)
+        broken = np.isnan(pair).any(axis=1) | (pair > 1e-6).any(axis=1)
+        if broken.any():
+            bad = trace.item_ids[int(rows.item[asked][broken][0])]
+            raise InputError(f"item {bad!r}: an option of its P(True) probe has log-prob {pair[broken][0].tolist()}; expected at most 0")
+        score = np.full(trace.n_items, np.nan)
+        score[rows.item[asked]] = p_true_uncertainty(pair[:, 0], pair[:, 1], self.form)
+        return score
+
+
+def p_true_uncertainty(logprob_true: ArrayLike, logprob_false: ArrayLike, form: Form = "two_way") -> NDArray[np.float64]:
+    """Uncertainty from the log-probs (...) float64 of the two options, in the given form; NaN when both are -inf (``two_way``)."""
+    choice("form", form, FORMS)
+    true, false = np.asarray(logprob_true, dtype=np.float64), np.asarray(logprob_false, dtype=np.float64)
+    if form == "log":
+        return -true + 0.0
+    if form == "one_way":
+        return -np.expm1(np.minimum(true, 0.0))
+    total = np.logaddexp(true, false)
+    neither = np.isneginf(total)
+    return np.where(neither, np.nan, np.exp(false - np.where(neither, 0.0, total)))
