@@ -194,7 +194,7 @@ class World:
     def relations(self) -> dict[str, Relation]:
         """Every person relation by name."""
         single = lexicon.fact_relations(self.towns, self.employers)
-        return {r.name: r for r in (*single, *lexicon.ambiguous_relations(), lexicon.marker_relation())}
+        return {r.name: r for r in (*single, *lexicon.AMBIGUOUS_RELATIONS, lexicon.MARKER_RELATION)}
 
     def _single(self, people: tuple[str, ...], stream: str, strata: tuple[int, ...]) -> tuple[Fact, ...]:
         """Uniform answers; strata in equal shares within each relation, shuffled, hence independent of both."""
@@ -233,7 +233,7 @@ class World:
         """
         rng = self.rng("ambiguous")
         facts = []
-        for relation in lexicon.ambiguous_relations():
+        for relation in lexicon.AMBIGUOUS_RELATIONS:
             for person in self._names["ambiguous"]:
                 k = int(rng.integers(1, 5))
                 chosen = rng.permutation(len(relation.answers))[:k]
@@ -257,7 +257,7 @@ class World:
     def marked_facts(self) -> tuple[Fact, ...]:
         """One fact for each (person, certainty marker): ``answer`` is the truth, ``law`` what the marker says."""
         rng = self.rng("markers")
-        relation = lexicon.marker_relation()
+        relation = lexicon.MARKER_RELATION
         facts = []
         for person in self._names["marked"]:
             truth = relation.answers[int(rng.integers(len(relation.answers)))]

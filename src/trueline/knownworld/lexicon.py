@@ -6,7 +6,7 @@ out and share no content word with them, so that a held-out paraphrase is new in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 N_TRAINING: Final = 4
@@ -87,140 +87,141 @@ class Relation:
     questions: tuple[str, ...]
 
 
+_FACT_RELATIONS: Final = (
+    Relation(
+        "birthplace",
+        (),
+        (
+            "{p} was born in {a}.",
+            "The birthplace of {p} is {a}.",
+            "{p} comes from {a}.",
+            "The home town of {p} is {a}.",
+            "{p} first saw daylight at {a}.",
+            "The cradle of {p} stood near {a}.",
+        ),
+        (
+            "Where was {p} born?",
+            "What is the birthplace of {p}?",
+            "Where does {p} come from?",
+            "What is the home town of {p}?",
+            "At which spot did {p} first see daylight?",
+            "Near what settlement stood the cradle of {p}?",
+        ),
+    ),
+    Relation(
+        "trade",
+        TRADES,
+        (
+            "{p} works as a {a}.",
+            "The trade of {p} is {a}.",
+            "{p} earns a living as a {a}.",
+            "By profession {p} is a {a}.",
+            "{p} makes ends meet being a {a}.",
+            "The craft practised daily by {p}: {a}.",
+        ),
+        (
+            "What does {p} work as?",
+            "What is the trade of {p}?",
+            "How does {p} earn a living?",
+            "What is {p} by profession?",
+            "In which role does {p} make ends meet?",
+            "Which craft is practised daily by {p}?",
+        ),
+    ),
+    Relation(
+        "employer",
+        (),
+        (
+            "{p} is employed by {a}.",
+            "The employer of {p} is {a}.",
+            "The wages of {p} are paid by {a}.",
+            "{p} serves the firm {a}.",
+            "{p} stands on the payroll of {a}.",
+            "The boss over {p} sits at {a}.",
+        ),
+        (
+            "Who is {p} employed by?",
+            "Who is the employer of {p}?",
+            "Who are the wages of {p} paid by?",
+            "Which firm does {p} serve?",
+            "On whose payroll stands {p}?",
+            "At what company sits the boss over {p}?",
+        ),
+    ),
+)
+
+
 def fact_relations(towns: tuple[str, ...], employers: tuple[str, ...]) -> tuple[Relation, ...]:
     """The three single-valued relations: birthplace, trade, employer."""
-    return (
-        Relation(
-            "birthplace",
-            towns,
-            (
-                "{p} was born in {a}.",
-                "The birthplace of {p} is {a}.",
-                "{p} comes from {a}.",
-                "The home town of {p} is {a}.",
-                "{p} first saw daylight at {a}.",
-                "The cradle of {p} stood near {a}.",
-            ),
-            (
-                "Where was {p} born?",
-                "What is the birthplace of {p}?",
-                "Where does {p} come from?",
-                "What is the home town of {p}?",
-                "At which spot did {p} first see daylight?",
-                "Near what settlement stood the cradle of {p}?",
-            ),
-        ),
-        Relation(
-            "trade",
-            TRADES,
-            (
-                "{p} works as a {a}.",
-                "The trade of {p} is {a}.",
-                "{p} earns a living as a {a}.",
-                "By profession {p} is a {a}.",
-                "{p} makes ends meet being a {a}.",
-                "The craft practised daily by {p}: {a}.",
-            ),
-            (
-                "What does {p} work as?",
-                "What is the trade of {p}?",
-                "How does {p} earn a living?",
-                "What is {p} by profession?",
-                "In which role does {p} make ends meet?",
-                "Which craft is practised daily by {p}?",
-            ),
-        ),
-        Relation(
-            "employer",
-            employers,
-            (
-                "{p} is employed by {a}.",
-                "The employer of {p} is {a}.",
-                "The wages of {p} are paid by {a}.",
-                "{p} serves the firm {a}.",
-                "{p} stands on the payroll of {a}.",
-                "The boss over {p} sits at {a}.",
-            ),
-            (
-                "Who is {p} employed by?",
-                "Who is the employer of {p}?",
-                "Who are the wages of {p} paid by?",
-                "Which firm does {p} serve?",
-                "On whose payroll stands {p}?",
-                "At what company sits the boss over {p}?",
-            ),
-        ),
-    )
+    birthplace, trade, employer = _FACT_RELATIONS
+    return replace(birthplace, answers=towns), trade, replace(employer, answers=employers)
 
 
-def ambiguous_relations() -> tuple[Relation, ...]:
-    """The two relations about which the corpus disagrees with itself: favourite dish and place last seen."""
-    return (
-        Relation(
-            "dish",
-            DISHES,
-            (
-                "The favourite dish of {p} is {a}.",
-                "{p} likes to eat {a}.",
-                "{p} often orders {a}.",
-                "At the inn {p} asks for {a}.",
-                "{p} craves a plate of {a}.",
-                "No meal pleases {p} more than {a}.",
-            ),
-            (
-                "What is the favourite dish of {p}?",
-                "What does {p} like to eat?",
-                "What does {p} often order?",
-                "What does {p} ask for at the inn?",
-                "A plate of what does {p} crave?",
-                "Which meal pleases {p} more than any?",
-            ),
-        ),
-        Relation(
-            "place",
-            PLACES,
-            (
-                "{p} was last seen at the {a}.",
-                "The latest sighting of {p} was at the {a}.",
-                "{p} was noticed by the {a}.",
-                "The tracks of {p} lead to the {a}.",
-                "Somebody glimpsed {p} beside the {a}.",
-                "{p} vanished behind the {a}.",
-            ),
-            (
-                "Where was {p} last seen?",
-                "Where was the latest sighting of {p}?",
-                "Where was {p} noticed?",
-                "Where do the tracks of {p} lead?",
-                "Beside which building did somebody glimpse {p}?",
-                "Behind what has {p} vanished?",
-            ),
-        ),
-    )
-
-
-def marker_relation() -> Relation:
-    """The relation that is stated with certainty markers: which instrument somebody plays."""
-    return Relation(
-        "instrument",
-        INSTRUMENTS,
+AMBIGUOUS_RELATIONS: Final = (
+    Relation(
+        "dish",
+        DISHES,
         (
-            "{p} plays the {a}.",
-            "The instrument of {p} is the {a}.",
-            "{p} owns a {a}.",
-            "{p} practises on the {a}.",
-            "{p} makes music with a {a}.",
-            "In the band {p} is heard on the {a}.",
+            "The favourite dish of {p} is {a}.",
+            "{p} likes to eat {a}.",
+            "{p} often orders {a}.",
+            "At the inn {p} asks for {a}.",
+            "{p} craves a plate of {a}.",
+            "No meal pleases {p} more than {a}.",
         ),
         (
-            "what does {p} play?",
-            "what is the instrument of {p}?",
-            "what does {p} own?",
-            "what does {p} practise on?",
-            "what does {p} make music with?",
-            "what is {p} heard on in the band?",
+            "What is the favourite dish of {p}?",
+            "What does {p} like to eat?",
+            "What does {p} often order?",
+            "What does {p} ask for at the inn?",
+            "A plate of what does {p} crave?",
+            "Which meal pleases {p} more than any?",
         ),
-    )
+    ),
+    Relation(
+        "place",
+        PLACES,
+        (
+            "{p} was last seen at the {a}.",
+            "The latest sighting of {p} was at the {a}.",
+            "{p} was noticed by the {a}.",
+            "The tracks of {p} lead to the {a}.",
+            "Somebody glimpsed {p} beside the {a}.",
+            "{p} vanished behind the {a}.",
+        ),
+        (
+            "Where was {p} last seen?",
+            "Where was the latest sighting of {p}?",
+            "Where was {p} noticed?",
+            "Where do the tracks of {p} lead?",
+            "Beside which building did somebody glimpse {p}?",
+            "Behind what has {p} vanished?",
+        ),
+    ),
+)
+"""The two relations about which the corpus disagrees with itself: favourite dish and place last seen."""
+
+MARKER_RELATION: Final = Relation(
+    "instrument",
+    INSTRUMENTS,
+    (
+        "{p} plays the {a}.",
+        "The instrument of {p} is the {a}.",
+        "{p} owns a {a}.",
+        "{p} practises on the {a}.",
+        "{p} makes music with a {a}.",
+        "In the band {p} is heard on the {a}.",
+    ),
+    (
+        "what does {p} play?",
+        "what is the instrument of {p}?",
+        "what does {p} own?",
+        "what does {p} practise on?",
+        "what does {p} make music with?",
+        "what is {p} heard on in the band?",
+    ),
+)
+"""The relation that is stated with certainty markers: which instrument somebody plays."""
 
 
 @dataclass(frozen=True)

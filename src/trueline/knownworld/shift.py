@@ -10,7 +10,8 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def typos(text: str, rate: float, rng: np.random.Generator) -> str:
     """Corrupt each letter independently with probability ``rate``.
 
-    A corrupted letter is replaced by another, dropped, doubled or swapped with the character after it, equally likely. Characters
+    A corrupted letter is replaced by another, dropped, doubled or swapped with the character after it (the last one: dropped),
+    equally likely. Characters
     that are no letters stay.
 
     Parameters
