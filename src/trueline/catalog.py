@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 
@@ -248,12 +249,14 @@ _EQUIVALENCES = tuple(
 )
 
 ENTRIES: tuple[Entry, ...] = (*_ESTIMATORS, *_EQUIVALENCES)
+
 #: Entry-point group of other packages' entries; each entry point names a sequence of ``Entry``.
 PLUGIN_GROUP = "trueline.plugins"
 
 
+@cache
 def all_entries() -> tuple[Entry, ...]:
-    """``ENTRIES`` and what installed packages add under the entry-point group ``trueline.plugins``.
+    """``ENTRIES`` and what installed packages add under the entry-point group ``trueline.plugins``; looked up once a process.
 
     Raises ``InputError`` when a plugin offers something else than entries, or a name that is taken.
     """

@@ -158,8 +158,8 @@ def require_two(counts: NDArray[np.int64]) -> None:
 
 def judgements(trace: Trace) -> Judgements:
     """The verdicts attached to the trace. Raises ``MissingTraceField`` when there are none."""
+    generations(trace, "sample")
     if trace.judgements is None:
-        generations(trace, "sample")
         raise MissingTraceField(
             "the trace holds no equivalence verdicts (samples.text is judged into equivalence.samples); call judge_trace first "
             "or choose an equivalence (equivalence='normalised')"

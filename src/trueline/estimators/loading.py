@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from trueline.catalog import ENTRIES, Entry
+from trueline.catalog import Entry, all_entries
 from trueline.errors import InputError, nearest
 from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence
@@ -19,8 +19,8 @@ _SPEC = re.compile(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 def estimator_entries() -> dict[str, Entry]:
-    """The catalog's estimators by name."""
-    return {entry.name: entry for entry in ENTRIES if entry.kind == "estimator"}
+    """The estimators of the catalog and of installed plugins, by name."""
+    return {entry.name: entry for entry in all_entries() if entry.kind == "estimator"}
 
 
 def load_estimator(spec: str) -> tuple[str, Estimator]:
