@@ -1,0 +1,363 @@
+"""The written sections of a report: what was measured, headline numbers, the table of estimators, failures, warnings, glossary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trueline.reports import charts
+from trueline.reports.curves import selective
+from trueline.reports.data import RunView
+from trueline.reports.html import Html, el, join, plain, quote, table, visible
+from trueline.reports.wording import Notes, bracket, has_interval, percent, undefined
+from trueline.stats.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How much a report shows at most.
+
+    items: item cards a list. text, question: characters of one text. samples: distinct samples a card. tokens: coloured tokens a card.
+    points: points of a curve. dots: dots of a scatter plot. reasons: rows of a failure table. estimators: rows of an estimator table.
+    """
+
+    items: int = 6
+    text: int = 2000
+    question: int = 1500
+    samples: int = 12
+    tokens: int = 400
+    points: int = 160
+    dots: int = 400
+    reasons: int = 20
+    estimators: int = 60
+
+
+def section(anchor: str, title: str, *content: object) -> Html:
+    """Return a titled part of a run's report."""
+    return el("section", el("h3", title), *content, id=anchor)
+
+
+def empty(reason: object) -> Html:
+    """Return the line that stands in for an empty section."""
+    return el("p", reason, cls="empty")
+
+
+def code(text: object, limit: int = 300) -> Html:
+    """Return a name in the code face, cut when it is very long."""
+    raw = str(text)
+    return el("code", visible(raw[:limit]), " \u2026" if len(raw) > limit else None)
+
+
+# -- headline -------------------------------------------------------------------------------------------------------
+
+
+def headline(view: RunView) -> Html:
+    """Return the headline numbers as sentences."""
+    if view.problem:
+        return empty(join(["Nothing was validated: ", visible(view.problem)]))
+    lines = [_accuracy(view), *_ranking(view), *_selective(view), *_stated(view)]
+    return el("ul", *[el("li", line) for line in lines], cls="headline")
+
+
+def _accuracy(view: RunView) -> Html:
+    e = view.estimate(None, "accuracy")
+    if not e.defined:
+        return undefined("Accuracy", e)
+    asked = f" {e.n:,} of {view.n_items:,} answers could be judged." if e.n < view.n_items else ""
+    return join([el("strong", f"Right on {percent(e.value, e.n)} of {e.n:,} questions "), bracket(e, share=True), ".", asked])
+
+
+def _ranking(view: RunView) -> list[Html]:
+    ranked = [n for n in view.ranked() if view.estimate(n, "auroc").defined]
+    if not ranked:
+        return [undefined("AUROC", view.estimate(next(iter(view.ranked()), ""), "auroc"))]
+    best = view.estimate(ranked[0], "auroc")
+    rivals = [n for n in ranked[1:] if view.estimate(n, "auroc").high >= best.low] if has_interval(best) else []
+    parts: list[object] = [
+        el("strong", code(ranked[0]), " tells right from wrong best: "),
+        f"of one right and one wrong answer, it takes the wrong one as less certain {percent(best.value, best.n)} of the time ",
+        bracket(best, share=True),
+        ".",
+    ]
+    if len(ranked) > 1:
+        parts.append(
+            f" It is the best of {len(ranked)} estimators on these very items, so its number flatters it a little; "
+            f"the intervals of {len(rivals) or 'none'} of the others reach into its own."
+        )
+    return [join(parts)]
+
+
+def _selective(view: RunView) -> list[Html]:
+    best = view.best
+    if best is None:
+        return []
+    half, everything = selective(view, best, 0.5), view.estimate(None, "accuracy")
+    if not half.defined or not everything.defined:
+        return []
+    text = f"Answering only the half it is surest of (by {plain(best)}), it would be wrong on {percent(half.value, half.n)} "
+    return [
+        join(
+            [el("strong", text), bracket(half, share=True), f", against {percent(1 - everything.value, everything.n)} when it answers all."]
+        )
+    ]
+
+
+def _stated(view: RunView) -> list[Html]:
+    out = []
+    for name in view.scores:
+        if name.startswith("verbalized"):
+            e = view.estimate(name, "ece_stated")
+            if e.defined:
+                claim = f"The confidence it states ({plain(name)}) is off by {percent(e.value, e.n)} on average "
+                out.append(join([el("strong", claim), bracket(e, share=True), " (expected calibration error)."]))
+    return out
+
+
+# -- method ---------------------------------------------------------------------------------------------------------
+
+
+def method(view: RunView, truncated: str | None) -> Html:
+    """Return what was measured and how."""
+    s = view.setting
+    law = s("settings", "law") or {}
+    answer = "greedy answer" if view.answer[0] == "greedy" else f"sample {view.answer[1]}"
+    facts: list[tuple[str, object]] = [
+        ("Model", join([code(s("model", "uri") or "not recorded"), _fingerprint(s("model", "fingerprint"))])),
+        (
+            "Task",
+            join([code(s("task", "name") or "not recorded"), f", {view.n_items:,} items", _fingerprint(s("task", "hash"), "content")]),
+        ),
+        ("Answer measured", answer),
+        ("Grader", code(view.metrics.get("grader") or s("task", "grader") or "none")),
+        ("Equivalence judge", _judges(view)),
+        ("Samples an item", _or_unknown(s("settings", "samples"))),
+        ("Sampling law", _law(law)),
+        ("Seed", _or_unknown(s("settings", "seed"))),
+        ("Longest answer", join([_or_unknown(s("settings", "max_new_tokens")), " new tokens", f"; {truncated}" if truncated else ""])),
+        (
+            "Intervals",
+            f"{100 * view.level:g} %, each with its method in metrics.json; "
+            + ("items of one cluster are kept together" if view.clusters else "items are taken as independent"),
+        ),
+        ("Date", _or_unknown(s("created"))),
+        ("Versions", _versions(view)),
+        ("Status", _or_unknown(s("status"))),
+        ("Command", code(s("command") or command(view), 1000)),
+    ]
+    pairs = [part for name, value in facts for part in (el("dt", name), el("dd", value))]
+    return el("dl", *pairs, cls="facts")
+
+
+def command(view: RunView) -> str:
+    """Return the command line that measures the same again."""
+    s = view.setting
+    if s("status") == "imported":
+        return f"trueline import {shlex.quote(str(s('task', 'name')))} --out {shlex.quote(view.name)}"
+    parts = ["trueline measure", shlex.quote(str(s("model", "uri"))), shlex.quote(str(s("task", "name")))]
+    law = s("settings", "law") or {}
+    options = {
+        "samples": s("settings", "samples"),
+        "seed": s("settings", "seed"),
+        "temperature": law.get("temperature"),
+        "top-p": law.get("top_p"),
+        "top-k": law.get("top_k"),
+        "max-new-tokens": s("settings", "max_new_tokens"),
+    }
+    parts += [f"--{name} {value}" for name, value in options.items() if value is not None]
+    return " ".join([*parts, "--out", shlex.quote(view.name)])
+
+
+def _fingerprint(value: Any, what: str = "fingerprint") -> Html | None:
+    return None if not value else join([f", {what} ", code(short_fingerprint(value))])
+
+
+def short_fingerprint(value: Any) -> str:
+    """Return twelve hexadecimal digits: the first digest that a fingerprint holds, or the digest of its JSON."""
+    parts = [str(v) for v in value.values()] if isinstance(value, Mapping) else [str(value)]
+    for part in parts:
+        digest = part.rpartition(":")[2]
+        if len(digest) >= 12 and set(digest) <= set("0123456789abcdef"):
+            return digest[:12]
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()[:12]
+
+
+def _or_unknown(value: Any) -> Html:
+    return el("span", "not recorded", cls="faint") if value is None else visible(str(value)[:500])
+
+
+def _law(law: Mapping[str, Any]) -> Html:
+    if not law:
+        return _or_unknown(None)
+    top_p, top_k = law.get("top_p"), law.get("top_k")
+    parts = [f"temperature {law.get('temperature')}"]
+    parts.append("no nucleus cut" if top_p in (None, 1, 1.0) else f"top-p {top_p}")
+    parts.append("no top-k cut" if not top_k else f"top-k {top_k}")
+    return visible(", ".join(parts) + "; log-probs are the model's own, whatever the law")
+
+
+def _judges(view: RunView) -> Html:
+    judges = sorted({str(info["judge"]) for info in view.score_info.values() if isinstance(info, Mapping) and info.get("judge")})
+    return join([code(j) for j in judges], ", ") if judges else el("span", "none needed", cls="faint")
+
+
+def _versions(view: RunView) -> Html:
+    versions = dict(view.setting("versions") or {})
+    own = view.setting("trueline")
+    listed = ([f"trueline {own}"] if own else []) + [f"{name} {value}" for name, value in versions.items() if value]
+    return visible(", ".join(listed)[:500]) if listed else _or_unknown(None)
+
+
+# -- estimators -----------------------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    ("auroc", "AUROC"),
+    ("prr", "PRR"),
+    ("aurc", "AURC"),
+    ("ece", "ECE"),
+    ("brier", "Brier"),
+    ("spearman_length", "\u03c1 with length"),
+)
+
+
+def estimators(view: RunView, caps: Caps, prefix: str) -> Html:
+    """Return the table of estimators and the plots of their intervals."""
+    names = view.ranked()
+    if not names:
+        return empty("No estimator has scored this run yet; `trueline score RUN` does.")
+    shown, costs, notes = names[: caps.estimators], _costs(), Notes()
+    rows: list[list[object]] = []
+    for name in shown:
+        missing, _ = view.missing(name)
+        cells: list[object] = [notes.cell(view.estimate(name, metric)) for metric, _ in _COLUMNS]
+        rows.append([code(name), *cells, f"{missing:,}", costs.get(name.partition("(")[0], "")])
+    head: list[object] = ["Estimator", *[title for _, title in _COLUMNS], "Missing", "Cost"]
+    left = f" The last {len(names) - len(shown)} of {len(names)} are left out." if len(names) > len(shown) else ""
+    caption = f"Estimators, best AUROC first; {100 * view.level:g} % intervals under each value.{left}"
+    costs_note = "Cost beyond the greedy answer: D decode, F forward pass, N judged pair, M samples." if any(costs.values()) else None
+    below = [notes.html(), el("p", costs_note, cls="small faint") if costs_note else None]
+    return join([table(head, rows, cls="wide", caption=caption, numeric=1), *below, _forests(view, shown, prefix)])
+
+
+def _costs() -> dict[str, str]:
+    from trueline.catalog import all_entries
+
+    return {entry.name: entry.cost for entry in all_entries() if entry.kind == "estimator"}
+
+
+def _forests(view: RunView, names: list[str], prefix: str) -> Html | None:
+    figures = []
+    for metric, title, mark in (("auroc", "AUROC", 0.5), ("prr", "PRR", 0.0)):
+        found = [(n, view.estimate(n, metric)) for n in names]
+        found = [(n, e) for n, e in found if e.defined]
+        if len(found) < 2:
+            continue
+        chart = charts.forest(
+            [n for n, _ in found],
+            [e.value for _, e in found],
+            [e.low for _, e in found],
+            [e.high for _, e in found],
+            title=title,
+            mark=mark,
+        )
+        caption = (
+            f"{title} of each estimator with its {100 * view.level:g} % interval, in the order of the table. Dashed: chance ({mark:g})."
+        )
+        if metric == "auroc":
+            caption += (
+                " All are computed on the same items: where intervals overlap, a paired comparison may still tell two estimators apart."
+            )
+        figures.append(charts.figure(chart, label=f"Interval plot of {title} by estimator", prefix=f"{prefix}-{metric}", caption=caption))
+    return el("div", *figures, cls="charts") if figures else None
+
+
+# -- failures, warnings, glossary -----------------------------------------------------------------------------------
+
+
+def failures(view: RunView, caps: Caps) -> Html:
+    """Return what failed, what could not be judged and what has no score, with reasons."""
+    parts = [_table_of_reasons("Failed generations", "Reason", _reasons(view.failures), caps)]
+    ungraded = Counter(str(g.get("reason") or "no reason recorded") for g in view.grades if g and g.get("correct") is None)
+    never = sum(not g for g in view.grades)
+    if never:
+        ungraded["never graded: no answer, or no grader was run"] += never
+    parts.append(_table_of_reasons("Answers without a verdict", "Reason", ungraded, caps))
+    refused = sum(bool(g.get("refused")) for g in view.grades)
+    if refused:
+        parts.append(el("p", f"The model refused to answer {refused:,} of {view.n_items:,} questions."))
+    lacking: list[list[object]] = []
+    for name in view.ranked():
+        missing, reasons = view.missing(name)
+        if missing:
+            why = (
+                "; ".join(f"{plain(r)[:200]} ({k:,})" for r, k in sorted(reasons.items(), key=lambda x: -x[1])[:5]) or "no reason recorded"
+            )
+            lacking.append([code(name), f"{missing:,} of {view.n_items:,}", why])
+    if lacking:
+        parts.append(table(["Estimator", "Items without a score", "Why"], lacking[: caps.estimators], caption="Missing scores"))
+    unserved: list[list[object]] = [[code(name), visible(reason[:400])] for name, reason in sorted(view.left_out.items())]
+    if unserved:
+        parts.append(table(["Estimator", "Why"], unserved[: caps.estimators], caption="Estimators that this run cannot serve"))
+    shown = [p for p in parts if p is not None]
+    return join(shown) if shown else empty(f"Nothing failed: all {view.n_items:,} items have an answer, a verdict and every score.")
+
+
+def _reasons(rows: list[Mapping[str, Any]]) -> Counter[str]:
+    return Counter(str(row.get("error") or row.get("reason") or "no reason recorded") for row in rows)
+
+
+def _table_of_reasons(title: str, column: str, reasons: Counter[str], caps: Caps) -> Html | None:
+    if not reasons:
+        return None
+    common = reasons.most_common(caps.reasons)
+    rest = sum(reasons.values()) - sum(k for _, k in common)
+    rows: list[list[object]] = [[quote(reason, 300), f"{count:,}"] for reason, count in common]
+    if rest:
+        rows.append([f"{len(reasons) - len(common):,} further reasons, left out", f"{rest:,}"])
+    return table([column, "Count"], rows, caption=title, numeric=1)
+
+
+def warnings(view: RunView, truncated_share: float) -> Html | None:
+    """Return what a reader must know before trusting a number, or None."""
+    found = [str(w) for w in view.metrics.get("warnings", [])]
+    status = view.setting("status")
+    if status == "running":
+        found.append("The run is not complete: it was stopped, or is still going on. Numbers are over the items done so far.")
+    if truncated_share > 0.01 and not any("token limit" in w for w in found):
+        found.append(
+            f"{percent(truncated_share)} of the answers were cut off at the token limit; log-probs and verdicts are of unfinished answers."
+        )
+    failed = view.setting("counts", "failed") or 0
+    if failed and not any("failed" in w for w in found):
+        found.append(f"{failed:,} items failed; see failures below.")
+    if not found:
+        return None
+    lines = [el("li", visible(w[:1000])) for w in dict.fromkeys(found[:50])]
+    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
+
+
+def summary(views: list[RunView], anchors: list[str]) -> Html:
+    """Return one row a run, for a report on several."""
+    notes = Notes()
+    rows: list[list[object]] = []
+    for view, anchor in zip(views, anchors, strict=True):
+        best = view.best
+        auroc = view.estimate(best, "auroc") if best else Estimate.undefined(view.problem or "no estimator has a defined AUROC")
+        e = view.estimate(None, "accuracy")
+        link = el("a", visible(title(view)), href=f"#{anchor}")
+        rows.append(
+            [link, f"{view.n_items:,}", notes.cell(e), code(best) if best else "none", notes.cell(auroc), f"{len(view.failures):,}"]
+        )
+    head: list[object] = ["Run", "Items", "Accuracy", "Best estimator", "Its AUROC", "Failed"]
+    return join([table(head, rows, caption="All runs of this report, with their intervals"), notes.html()])
+
+
+def title(view: RunView) -> str:
+    """Return "model on task", short enough for a heading."""
+    model, task = view.setting("model", "uri") or "generations made elsewhere", view.setting("task", "name") or view.name
+    return plain(f"{str(model)[:120]} on {str(task)[:120]}")
