@@ -202,14 +202,17 @@ def ece_metric(bins: Bins | None = None, norm: float = 1) -> Metric:
         scores="probability",
         jackknife=partial(_ece_jackknife, bins=bins, norm=norm),
         bounds=(0, 1),
+        prefers="basic",
+        null=partial(_ece_of_noise, bins=bins, norm=norm),
     )
 
 
 def debiased_metric(bins: Bins | None = None, squared: bool = False) -> Metric:
     """Return the metric record of `debiased_ece`."""
-    name = "debiased_squared_ece" if squared else "debiased_ece"
-    value = partial(_debiased_value, bins=bins or Bins(), squared=squared)
-    return Metric(name, value, scores="probability", bounds=(-1, 1) if squared else (0, 1))
+    value = partial(_debiased_value, bins=bins or Bins())
+    if squared:
+        return Metric("debiased_squared_ece", value, scores="probability", bounds=(-1, 1), prefers="centred")
+    return Metric("debiased_ece", value, scores="probability", bounds=(-1, 1), prefers="centred", link=_root)
 
 
 def _ece_value(sample: SortedSample, weights: FloatArray, *, bins: Bins, norm: float) -> FloatArray:
@@ -217,6 +220,17 @@ def _ece_value(sample: SortedSample, weights: FloatArray, *, bins: Bins, norm: f
     gap = np.add.reduceat(weights * (sample.truth - sample.scores), starts, axis=1)
     mass = weights.sum(axis=1) if norm == 1 else np.add.reduceat(weights, starts, axis=1)
     return _norm(gap, mass, norm)
+
+
+def _ece_of_noise(sample: SortedSample, weights: FloatArray, *, bins: Bins, norm: float) -> FloatArray:
+    """Error of each bin's mean gap minus the sample's own: what the bins would show if the true gaps were zero."""
+    starts = bins.starts(sample)
+    delta = sample.truth - sample.scores
+    own_mass = np.add.reduceat(sample.weights, starts)
+    own = np.add.reduceat(sample.weights * delta, starts) / np.where(own_mass > 0, own_mass, 1.0)
+    mass = np.add.reduceat(weights, starts, axis=1)
+    gap = np.add.reduceat(weights * delta, starts, axis=1) - mass * own
+    return _norm(gap, mass.sum(axis=1) if norm == 1 else mass, norm)
 
 
 def _norm(gap: FloatArray, mass: FloatArray, norm: float) -> FloatArray:
@@ -254,7 +268,11 @@ def _ece_jackknife(sample: SortedSample, *, bins: Bins, norm: float) -> Jackknif
         return _norm(gaps, masses.sum(axis=1) if norm == 1 else masses, norm), counts
 
 
-def _debiased_value(sample: SortedSample, weights: FloatArray, *, bins: Bins, squared: bool) -> FloatArray:
+def _root(value: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt(np.maximum(0.0, value)))
+
+
+def _debiased_value(sample: SortedSample, weights: FloatArray, *, bins: Bins) -> FloatArray:
     starts = bins.starts(sample)
     mass = np.add.reduceat(weights, starts, axis=1)
     ones = np.add.reduceat(weights * sample.truth, starts, axis=1)
@@ -262,8 +280,7 @@ def _debiased_value(sample: SortedSample, weights: FloatArray, *, bins: Bins, sq
     with np.errstate(invalid="ignore", divide="ignore"):
         share = ones / mass
         term = (gap / mass) ** 2 - share * (1 - share) / (mass - 1)
-    value = np.where(mass >= 2, mass * term, 0.0).sum(axis=1) / mass.sum(axis=1)
-    return np.asarray(value if squared else np.sqrt(np.maximum(0.0, value)))
+    return np.asarray(np.where(mass >= 2, mass * term, 0.0).sum(axis=1) / mass.sum(axis=1))
 
 
 def _signed_value(sample: SortedSample, weights: FloatArray) -> FloatArray:

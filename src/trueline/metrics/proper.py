@@ -163,6 +163,9 @@ BRIER_SKILL = Metric(
     "brier_skill", _skill_value, scores="probability", both_classes=True, reason=lambda s: "only one class: the base rate is certain"
 )
 MURPHY = [
-    *(Metric(p, partial(_murphy_value, part=p), scores="probability", bounds=(0, 1)) for p in ("reliability", "resolution", "uncertainty")),
+    # Noise within a forecast adds to reliability and resolution alike; the basic interval takes it off.
+    Metric("reliability", partial(_murphy_value, part="reliability"), scores="probability", bounds=(0, 1), prefers="basic"),
+    Metric("resolution", partial(_murphy_value, part="resolution"), scores="probability", bounds=(0, 1), prefers="basic"),
+    Metric("uncertainty", partial(_murphy_value, part="uncertainty"), scores="probability", bounds=(0, 1)),
     BRIER,
 ]

@@ -152,7 +152,7 @@ def prr_metric(max_rejection: float = 1.0) -> Metric:
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         mass = weights.sum(axis=1)
         first = np.ceil(mass - np.floor(max_rejection * mass + _TINY) - _TINY) if max_rejection < 1 else np.zeros(len(mass))
-        own = _mean_risk(*_by_score(sample, weights), first)
+        own = _mean_risk(*group_totals(sample, weights), first)
         best = _mean_risk(*_by_loss(sample, weights), first)
         return _ratio(_mean_loss(sample, weights), own, best)
 
@@ -165,7 +165,7 @@ def selective_risk_metric(coverage: float = 0.8) -> Metric:
         raise InputError(f"coverage is {coverage}; expected a share in (0, 1]")
 
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-        w, s = _by_score(sample, weights)
+        w, s = group_totals(sample, weights)
         end, total = np.cumsum(w, axis=1), np.cumsum(s, axis=1)
         k = np.minimum(np.maximum(1.0, np.ceil(coverage * end[:, -1] - _TINY)), end[:, -1])
         at = np.minimum((end < k[:, None] - _TINY).sum(axis=1), w.shape[1] - 1)[:, None]
@@ -180,7 +180,7 @@ def coverage_at_risk_metric(risk: float = 0.1) -> Metric:
     """Return the metric record of `coverage_at_risk`."""
 
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-        w, s = _by_score(sample, weights)
+        w, s = group_totals(sample, weights)
         end, total = np.cumsum(w, axis=1), np.cumsum(s, axis=1)
         fine = (total <= risk * end + 1e-12 * np.maximum(1.0, end)) & (end > 0)
         return np.asarray(np.where(fine, end, 0.0).max(axis=1) / end[:, -1])
@@ -188,7 +188,7 @@ def coverage_at_risk_metric(risk: float = 0.1) -> Metric:
     return Metric("coverage_at_risk", value, truth="real", bounds=(0, 1))
 
 
-def _by_score(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def group_totals(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weight and summed loss of each tied group, most certain first."""
     return group_sums(weights, sample.starts), group_sums(weights * sample.truth, sample.starts)
 
@@ -247,20 +247,20 @@ def _ratio(random: FloatArray, own: FloatArray, best: FloatArray) -> FloatArray:
 
 
 def _aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return _mean_risk(*_by_score(sample, weights))
+    return _mean_risk(*group_totals(sample, weights))
 
 
 def _e_aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(_mean_risk(*_by_score(sample, weights)) - _mean_risk(*_by_loss(sample, weights)))
+    return np.asarray(_mean_risk(*group_totals(sample, weights)) - _mean_risk(*_by_loss(sample, weights)))
 
 
 def _augrc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return _generalised(*_by_score(sample, weights))
+    return _generalised(*group_totals(sample, weights))
 
 
 def _prr_unconditional_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
     half = _mean_loss(sample, weights) / 2
-    return _ratio(half, _generalised(*_by_score(sample, weights)), _generalised(*_by_loss(sample, weights)))
+    return _ratio(half, _generalised(*group_totals(sample, weights)), _generalised(*_by_loss(sample, weights)))
 
 
 def _equal_losses(sample: SortedSample) -> str:

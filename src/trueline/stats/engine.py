@@ -8,8 +8,8 @@ bootstraps for very many rows (Kleiner et al. 2014).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,14 +19,14 @@ from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, acceleration, basic, bca, percentile
 from trueline.stats.sample import SortedSample
 
-Kind = Literal["auto", "bca", "percentile", "basic", "bayesian", "analytic", "none"]
+Kind = Literal["auto", "bca", "percentile", "basic", "centred", "bayesian", "analytic", "none"]
 ValueFunction = Callable[[SortedSample, FloatArray], FloatArray]
 Jackknife = tuple[FloatArray, FloatArray]
 # About 2 MB of weights at a time stays in cache; results do not depend on it.
 _CHUNK_CELLS = 1 << 18
 _REDRAWS = 10
 _UNSTABLE = 0.05
-_LITTLE_FROM, _LITTLE_SUBSETS, _LITTLE_EXPONENT = 200_000, 20, 0.7
+_LITTLE_SUBSETS, _LITTLE_EXPONENT = 20, 0.7
 _EXACT_JACKKNIFE, _JACKKNIFE_BLOCKS = 400, 200
 
 
@@ -38,7 +38,9 @@ class CI:
     ----------
     kind : str
         ``"auto"`` uses exact theory where there is some (Wilson for proportions, DeLong for AUROC, Wald for a regression) and rows
-        are independent, and BCa otherwise. ``"none"`` makes no interval.
+        are independent, and otherwise the bootstrap that covers best for the metric: BCa, but basic or centred for calibration
+        errors, whose replicates carry the sample's noise twice. ``"bayesian"`` is the percentile interval under Dirichlet weights.
+        ``"none"`` makes no interval.
     level : float
         Nominal coverage, in (0, 1).
     n_boot, seed : int
@@ -88,8 +90,23 @@ class Metric:
         Closed-form leave-one-unit-out values and how many units each stands for.
     analytic : function (sample, level) -> Interval or None, optional
         Interval from theory; only asked where rows are independent.
+    fallback : function (sample, level) -> Interval, optional
+        Interval to use where every replicate is equal (all answers right, perfect separation): a bootstrap then knows nothing.
     reason : function (sample) -> str, optional
         Why the value is NaN.
+    bounds : (low, high)
+        Range of the metric; ends are clipped to it.
+    prefers : {"bca", "basic", "centred"}
+        Kind of bootstrap interval under ``"auto"``.
+    null : function like `value`, optional
+        For an error that cannot be negative: the same error of the replicate's deviation from the sample, that is of noise alone. Where
+        the value does not exceed its `level` quantile, zero is not excluded and the lower end of the preferred interval is 0.
+    link : function, optional
+        Increasing map from the scale of `value` to the reported scale; the interval is made before it.
+    rough : function like `value`, optional
+        Cheaper stand-in for replicates, its error far below their spread.
+    little_from : int
+        Rows (after merging) above which replicates come from a bag of little bootstraps.
     """
 
     name: str
@@ -102,11 +119,21 @@ class Metric:
     fallback: Callable[[SortedSample, float], Interval] | None = None
     reason: Callable[[SortedSample], str] | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    prefers: Literal["bca", "basic", "centred"] = "bca"
+    null: ValueFunction | None = None
+    link: Callable[[FloatArray], FloatArray] | None = None
+    rough: ValueFunction | None = None
+    little_from: int = 200_000
 
 
 def point(metric: Metric, sample: SortedSample) -> float:
-    """Return the value of a metric on the sample itself."""
+    """Return the value of a metric on the sample itself, before its link."""
     return float(metric.value(sample, sample.weights[None, :])[0])
+
+
+def reported(metric: Metric, value: float) -> float:
+    """Return a value on the reported scale."""
+    return value if metric.link is None else float(metric.link(np.array([value]))[0])
 
 
 def estimates(sample: SortedSample, metrics: Sequence[Metric], ci: CI | Kind | None = "auto") -> dict[str, Estimate]:
@@ -117,8 +144,13 @@ def estimates(sample: SortedSample, metrics: Sequence[Metric], ci: CI | Kind | N
     values = {m.name: point(m, sample) for m in metrics}
     exact = {m.name: _exact(m, sample, ci, values[m.name]) for m in metrics}
     drawn = [m for m in metrics if exact[m.name] is None and math.isfinite(values[m.name]) and _wants_replicates(ci)]
-    samples = replicate(sample, drawn, ci) if drawn else {}
-    return {m.name: _assemble(m, sample, ci, values[m.name], exact[m.name], samples.get(m.name)) for m in metrics}
+    nulls = [replace(m, name=_null_name(m), value=m.null, rough=None) for m in drawn if m.null is not None and ci.kind == "auto"]
+    samples = replicate(sample, [*drawn, *nulls], ci) if drawn else {}
+    return {m.name: _assemble(m, sample, ci, values[m.name], exact[m.name], samples) for m in metrics}
+
+
+def _null_name(metric: Metric) -> str:
+    return f"{metric.name} of noise"
 
 
 def check(metric: Metric, sample: SortedSample) -> None:
@@ -138,11 +170,19 @@ def check(metric: Metric, sample: SortedSample) -> None:
 
 
 def replicate(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[str, FloatArray]:
-    """Return (n_boot,) replicate values of each metric; all metrics see the same weights."""
-    if sample.n_rows > _LITTLE_FROM and sample.cluster is None:
-        return _little_bootstraps(sample, metrics, ci)
-    rng, spare = _generators(ci.seed)
-    return _run(sample, metrics, _draws(sample, ci, rng, ci.n_boot, sample.n), spare, ci, sample.n)
+    """Return (n_boot,) replicate values of each metric; all metrics see the same weights (see `uses_little_bootstraps`)."""
+    little = [m for m in metrics if uses_little_bootstraps(m, sample)]
+    values = _little_bootstraps(sample, little, ci) if little else {}
+    rest = [m for m in metrics if m not in little]
+    if rest:
+        rng, spare = _generators(ci.seed)
+        values |= _run(sample, rest, _draws(sample, ci, rng, ci.n_boot, sample.n), spare, ci, sample.n)
+    return values
+
+
+def uses_little_bootstraps(metric: Metric, sample: SortedSample) -> bool:
+    """Whether a sample is so long that replicates come from subsets; metrics on either side of the line are not paired."""
+    return sample.cluster is None and sample.n_rows > metric.little_from
 
 
 def weight_chunks(sample: SortedSample, ci: CI) -> Iterator[FloatArray]:
@@ -202,7 +242,7 @@ def _run(
     for weights in draws:
         mixed = _redraw(sample, weights, ci, spare, total) if both else weights
         for m in metrics:
-            parts[m.name].append(m.value(sample, mixed if m.both_classes else weights))
+            parts[m.name].append((m.rough or m.value)(sample, mixed if m.both_classes else weights))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
@@ -232,7 +272,7 @@ def _little_bootstraps(sample: SortedSample, metrics: Sequence[Metric], ci: CI) 
         values = _run(subset, metrics, _draws(subset, ci, rng, int(n_boot), sample.n), spare, ci, sample.n)
         for m in metrics:
             scaled = subset.weights * (sample.weights.sum() / subset.weights.sum())
-            centre = float(m.value(subset, scaled[None, :])[0])
+            centre = float((m.rough or m.value)(subset, scaled[None, :])[0])
             parts[m.name].append(values[m.name] - centre + full[m.name])
     return {name: np.concatenate(values) for name, values in parts.items()}
 
@@ -252,11 +292,10 @@ def leave_out(metric: Metric, sample: SortedSample, seed: int = 0) -> Jackknife:
     if sample.n_rows == sample.n or sample.cluster is not None:
         block = rng.permutation(n_codes) % _JACKKNIFE_BLOCKS
         return _leave_blocks(metric, sample, block[code], per_unit, _JACKKNIFE_BLOCKS), np.ones(_JACKKNIFE_BLOCKS)
-    item_row = np.repeat(np.arange(sample.n_rows), sample.multiplicity.astype(np.int64))
-    block = rng.permutation(sample.n) % _JACKKNIFE_BLOCKS
+    item_row = rng.permutation(np.repeat(np.arange(sample.n_rows), sample.multiplicity.astype(np.int64)))
     values = [
-        metric.value(sample, (sample.weights - np.bincount(item_row[block == b], minlength=sample.n_rows))[None, :])
-        for b in range(_JACKKNIFE_BLOCKS)
+        metric.value(sample, (sample.weights - np.bincount(rows, minlength=sample.n_rows))[None, :])
+        for rows in np.array_split(item_row, _JACKKNIFE_BLOCKS)
     ]
     return np.concatenate(values), np.ones(_JACKKNIFE_BLOCKS)
 
@@ -280,37 +319,51 @@ def _exact(metric: Metric, sample: SortedSample, ci: CI, value: float) -> Interv
     return metric.analytic(sample, ci.level)
 
 
-def _assemble(metric: Metric, sample: SortedSample, ci: CI, value: float, exact: Interval | None, samples: FloatArray | None) -> Estimate:
+def _assemble(
+    metric: Metric, sample: SortedSample, ci: CI, value: float, exact: Interval | None, samples: Mapping[str, FloatArray]
+) -> Estimate:
     base: dict[str, Any] = {"level": ci.level, "n": sample.n, "n_missing": sample.n_missing, "n_effective": sample.n_effective}
+    shown = reported(metric, value)
     if not math.isfinite(value):
         reason = metric.reason(sample) if metric.reason is not None else "undefined on these rows"
-        return Estimate(value, reason=reason, **base)
+        return Estimate(shown, reason=reason, **base)
     if exact is not None:
-        return Estimate(value, exact.low, exact.high, se=exact.se, method=exact.method, **base)
-    if samples is None:
-        why = None if ci.kind == "none" else f"no analytic interval for {metric.name} on these rows; use 'bca'"
-        return Estimate(value, reason=why, **base)
-    return _from_samples(metric, sample, ci, value, samples, base)
-
-
-def _from_samples(metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, base: dict[str, Any]) -> Estimate:
-    good = samples[np.isfinite(samples)]
-    kind = "bca" if ci.kind == "auto" else ci.kind
-    unit = "cluster replicates" if sample.cluster is not None else "replicates"
-    keep = samples if ci.keep else None
+        return Estimate(shown, exact.low, exact.high, se=exact.se, method=exact.method, **base)
+    own = samples.get(metric.name)
+    if own is None:
+        unmade = None if ci.kind == "none" else f"no analytic interval for {metric.name} on these rows; use 'bca'"
+        return Estimate(shown, reason=unmade, **base)
+    keep = (own if metric.link is None else metric.link(own)) if ci.keep else None
+    good = own[np.isfinite(own)]
     if len(good) < 2 or sample.n_clusters < 2:
         why = "one independent unit only" if sample.n_clusters < 2 else "hardly any replicate was defined"
-        return Estimate(value, reason=f"no interval: {why}", samples=keep, **base)
+        return Estimate(shown, reason=f"no interval: {why}", samples=keep, **base)
+    lost = 1 - len(good) / len(own)
+    doubt = f"unstable: {lost:.0%} of the replicates were undefined" if lost > _UNSTABLE else None
+    interval = _bootstrap_interval(metric, sample, ci, value, good, samples.get(_null_name(metric)))
+    return Estimate(shown, interval.low, interval.high, se=interval.se, method=interval.method, reason=doubt, samples=keep, **base)
+
+
+def _bootstrap_interval(
+    metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, null: FloatArray | None
+) -> Interval:
+    if metric.fallback is not None and np.ptp(samples) == 0:
+        return metric.fallback(sample, ci.level)
+    kind = metric.prefers if ci.kind == "auto" else ci.kind
     if kind == "bca":
-        low, high = bca(good, value, ci.level, acceleration(*leave_out(metric, sample, ci.seed)))
+        low, high = bca(samples, value, ci.level, acceleration(*leave_out(metric, sample, ci.seed)))
     elif kind == "basic":
-        low, high = basic(good, value, ci.level)
+        low, high = basic(samples, value, ci.level)
     else:
-        low, high = percentile(good, ci.level)
+        low, high = percentile(samples - samples.mean() + value if kind == "centred" else samples, ci.level)
+    if null is not None:
+        # The plug-in value lies above the truth by the noise that basic takes off; the ends still have to hold what is shown.
+        low, high = 0.0 if value <= float(np.quantile(null, ci.level)) else min(low, value), max(high, value)
     low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
-    lost = 1 - len(good) / len(samples)
-    reason = f"unstable: {lost:.0%} of the replicates were undefined" if lost > _UNSTABLE else None
-    if metric.fallback is not None and np.ptp(good) == 0:
-        exact = metric.fallback(sample, ci.level)
-        return Estimate(value, exact.low, exact.high, se=exact.se, method=exact.method, reason=reason, samples=keep, **base)
-    return Estimate(value, low, high, se=float(good.std(ddof=1)), method=f"{kind}, {ci.n_boot} {unit}", reason=reason, samples=keep, **base)
+    unit = "cluster replicates" if sample.cluster is not None else "replicates"
+    if uses_little_bootstraps(metric, sample):
+        unit = "little-bootstrap replicates"
+    spread = samples
+    if metric.link is not None:
+        spread = metric.link(samples - samples.mean() + value if kind == "centred" else samples)
+    return Interval(reported(metric, low), reported(metric, high), float(spread.std(ddof=1)), f"{kind}, {ci.n_boot} {unit}")
