@@ -114,7 +114,7 @@ def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item
     line_of: dict[str, int] = {}
     for position, (line, row) in enumerate(rows, start=1):
         try:
-            item = _item(row, columns, position)
+            item = item_of(row, columns, position)
         except InputError as error:
             bad.add(line, str(error))
             continue
@@ -125,7 +125,9 @@ def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item
     return items
 
 
-def _item(row: Mapping[str, Any], columns: Mapping[str, str | None], position: int) -> Item:
+def item_of(row: Mapping[str, Any], columns: Mapping[str, str | None], position: int, *, need_question: bool = True) -> Item:
+    """The item of one record; ``columns``: role -> column or None. Raises ``InputError`` that says what is wrong with the record."""
+
     def cell(role: str) -> Any:
         column = columns[role]
         return None if column is None else row.get(column)
@@ -136,7 +138,7 @@ def _item(row: Mapping[str, Any], columns: Mapping[str, str | None], position: i
         messages, question = messages or _messages(question), None
     if question is None or question == "":
         question = next((content for role, content in reversed(messages) if role == "user"), None)
-    if question is None or not as_text(question).strip():
+    if need_question and (question is None or not as_text(question).strip()):
         raise InputError("the question is empty")
     ident, cluster = cell("id"), cell("cluster")
     if columns["id"] is not None and (ident is None or ident == ""):
@@ -144,7 +146,7 @@ def _item(row: Mapping[str, Any], columns: Mapping[str, str | None], position: i
     used = set(columns.values())
     return Item(
         id=f"row-{position:06d}" if ident is None else as_text(ident),
-        question=as_text(question),
+        question="" if question is None else as_text(question),
         messages=messages,
         references=as_texts(cell("references")),
         cluster=None if cluster is None or cluster == "" else as_text(cluster),

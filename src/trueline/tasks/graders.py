@@ -225,6 +225,10 @@ def _oracle(rest: str, task: Task) -> Grader:
     return task.grade_oracle
 
 
+def _given(rest: str, task: Task) -> Grader:
+    raise InputError("the verdicts of this run came with its file; name a grader to judge the answers again, such as contains")
+
+
 def _llm(rest: str, task: Task) -> Grader:
     # models lie above tasks: the judge is reached by name
     load: Callable[[str], Grader] = importlib.import_module("trueline.models.judge").load
@@ -244,6 +248,7 @@ _NAMED: dict[str, Callable[[str, Task], Grader]] = {
     "rouge_l": _rouge_l,
     "oracle": _oracle,
     "llm": _llm,
+    "given": _given,
 }
 
 

@@ -1,0 +1,5 @@
+"""``python -m trueline``: the command line."""
+
+from trueline.cli import main
+
+main()

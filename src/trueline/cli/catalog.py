@@ -1,0 +1,98 @@
+"""`trueline catalog`: what exists, what it needs and costs, where it comes from and where it is proved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trueline.cli.terminal import Json, out, plain, print_json
+
+if TYPE_CHECKING:
+    from trueline.catalog import Entry
+
+
+def catalog(
+    name: Annotated[str | None, typer.Argument(help="One entry in full.", show_default=False)] = None,
+    kind: Annotated[str | None, typer.Option(help="Only entries of one kind, such as estimator.", show_default=False)] = None,
+    json_: Json = False,
+) -> None:
+    """List what trueline can do, or show one entry in full.
+
+    Example: trueline catalog semantic_entropy
+    """
+    from trueline.catalog import all_entries
+    from trueline.errors import InputError, nearest
+
+    entries = {entry.name: entry for entry in all_entries()}
+    if name is not None:
+        if name not in entries:
+            raise InputError(f"nothing called {name!r} in the catalog{nearest(name, entries)} (trueline catalog lists all)")
+        record = describe(entries[name])
+        print_json(record) if json_ else _print_one(record)
+        return
+    kinds = sorted({entry.kind for entry in entries.values()})
+    if kind is not None and kind not in kinds:
+        raise InputError(f"no kind {kind!r} in the catalog; kinds: {', '.join(kinds)}{nearest(kind, kinds)}")
+    chosen = [entry for entry in entries.values() if kind in (None, entry.kind)]
+    if json_:
+        print_json([asdict(entry) for entry in chosen])
+    else:
+        _print_all(chosen)
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """An entry with the needs of its estimator and the first paragraph of its documentation."""
+    import importlib
+    import inspect
+
+    module, _, attribute = entry.target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    record: dict[str, Any] = {**asdict(entry), "documentation": inspect.getdoc(target) or ""}
+    if entry.kind == "estimator":
+        needs = target(**entry.settings).needs
+        found = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in vars(needs).items()}
+        record["needs"] = {k: v for k, v in found.items() if v}
+    return record
+
+
+def _print_all(entries: list[Entry]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    console = out()
+    for kind in sorted({entry.kind for entry in entries}):
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        for column in (kind, "works with", "cost", "what"):
+            table.add_column(column, overflow="fold", no_wrap=column == kind)
+        for entry in entries:
+            if entry.kind == kind:
+                table.add_row(*(plain(v) for v in (entry.name, entry.color, entry.cost, entry.summary)))
+        console.print(table)
+        console.print()
+    console.print(plain("works with: white (weights), logprobs (an API that gives them), black (texts alone)", "dim"))
+    console.print(plain("cost beyond the greedy answer: D decodes, F forward passes, N judged pairs, M samples", "dim"))
+
+
+def _print_one(record: dict[str, Any]) -> None:
+    console = out()
+    console.print(plain(record["name"], "bold"))
+    console.print(plain(record["summary"]))
+    needs = "; ".join(f"{k}: {', '.join(map(str, v)) if isinstance(v, list) else v}" for k, v in record.get("needs", {}).items())
+    rows = {
+        "kind": record["kind"],
+        "needs": needs,
+        "works with": record["color"],
+        "cost": record["cost"],
+        "source": record["source"],
+        "proof": f"docs/{record['proof']}" if record["proof"] else "",
+        "object": record["target"],
+    }
+    for label, value in rows.items():
+        if value:
+            console.print(plain(f"  {label:<11}{value}"), soft_wrap=True)
+    if record["documentation"]:
+        console.print()
+        for line in record["documentation"].splitlines():
+            console.print(plain(line), soft_wrap=True)

@@ -1,0 +1,84 @@
+"""`trueline measure`: ask a model the questions of a task and score how certain its answers are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, progress, say
+
+
+def measure(
+    model: Annotated[str, typer.Argument(help="world:chat, or hf:PATH_OR_ID for a local or hub checkpoint.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
+    ],
+    estimators: Annotated[str, typer.Option(help="all, or names with commas: sequence_nll,semantic_entropy.")] = "all",
+    samples: Annotated[int, typer.Option(help="Sampled answers an item, beside the greedy one.")] = 10,
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="Run directory (default: runs/MODEL-TASK). An unfinished run there goes on.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be done and what it costs, then stop.")] = False,
+    mapping: Mapped = None,
+    skip_bad: SkipBad = False,
+    equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, oracle, nli:PATH, llm:MODEL.")] = None,
+    grader: Annotated[str | None, typer.Option(help="exact, normalised, contains, numeric:TOL, regex:PATTERN, choice, ...")] = None,
+    temperature: Annotated[float, typer.Option(help="Of the samples; 1 is the model's own law.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Of the samples; 1 is off.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Of the samples; 0 is off.")] = 0,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer (default: the task's).", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Measure a fixed sample of so many items.", show_default=False)] = None,
+    batch_size: Annotated[int, typer.Option(help="Generations decoded together; changes speed, never content.")] = 64,
+    json_: Json = False,
+) -> None:
+    """Ask a model the questions of a task; score how certain each answer is.
+
+    The plan comes first: which estimators the budget buys, what is captured, how many model calls.
+
+    Example: trueline measure world:chat world:facts --samples 10 --out runs/facts
+    """
+    from trueline.measure import measure as run_measure
+    from trueline.measure import plan as make_plan
+    from trueline.tasks.loading import load_task
+
+    chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
+    law = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "max_new_tokens": max_new_tokens, "limit": limit, **law}
+    if plan:
+        made = make_plan(model, chosen, estimators, **shared)
+        print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
+        return
+
+    def show_plan(made: Any) -> None:
+        if not json_:
+            out().print(plain_lines(str(made)))
+
+    with progress() as step:
+        run = run_measure(model, chosen, estimators, out=out_, seed=seed, batch_size=batch_size, on_plan=show_plan, progress=step, **shared)
+    finish(run, json_)
+
+
+def finish(run: Any, json_: bool) -> None:
+    """Show what a run found; exit code 3 when some of its items failed."""
+    manifest, document = run.manifest, run.metrics
+    failed = manifest.get("counts", {}).get("failed", 0)
+    if json_:
+        keys = ("status", "model", "task", "settings", "counts", "plan")
+        print_json({"run": str(run.path), **{k: manifest.get(k) for k in keys}, "metrics": document})
+    else:
+        if document is not None:
+            print_metrics(document)
+        out().print(plain(f"run: {run.path}   report: trueline report {run.path}"), soft_wrap=True)
+    if failed:
+        say(f"{failed} of {manifest['counts']['items']} items failed; why: the `error` column of {run.path}/trace")
+        raise typer.Exit(EXIT_FAILED_ITEMS)
+
+
+def plain_lines(text: str) -> Any:
+    """Untrusted text of several lines."""
+    from rich.text import Text
+
+    return Text("\n").join(plain(line) for line in text.splitlines())

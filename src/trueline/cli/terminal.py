@@ -1,0 +1,188 @@
+"""What every command shares: JSON on standard output, all else on standard error, and text from models made harmless."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+EXIT_GATE, EXIT_USAGE, EXIT_FAILED_ITEMS = 1, 2, 3
+
+#: Options that several commands have, with one wording.
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")]
+Mapped = Annotated[
+    list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role, such as question=COL. Repeatable.")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that cannot be used; they are counted and named.")]
+
+
+def clean(text: object) -> str:
+    """Text that cannot steer a terminal: control and direction characters are shown as escapes."""
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() and c not in "\r\v\f\x1c\x1d\x1e\x1f\x85" else _escape(c) for c in str(text)
+    )
+
+
+def _escape(c: str) -> str:
+    return f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}"
+
+
+def plain(text: object, style: str = "") -> Text:
+    """Untrusted text for rich: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text(clean(text), style=style)
+
+
+def out() -> Console:
+    """Standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """Standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def show_error(message: str) -> None:
+    """One error on standard error; further lines of the message are kept."""
+    from rich.text import Text
+
+    lines = [clean(line) for line in message.splitlines()] or [""]
+    err().print(Text("error: ", style="bold red").append("\n".join(lines), style="red"), soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """One remark on standard error."""
+    err().print(plain(message), soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output; NaN is null, infinities are strings."""
+    sys.stdout.write(json.dumps(_json_safe(document), ensure_ascii=True, indent=2, allow_nan=False) + "\n")
+
+
+def _json_safe(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _json_safe(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
+
+
+def mapping_of(pairs: Sequence[str] | None) -> dict[str, str]:
+    """``--map question=COL`` as a mapping. Raises ``InputError`` for anything else."""
+    from trueline.errors import InputError
+
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        role, sign, column = pair.partition("=")
+        if not (sign and role and column):
+            raise InputError(f"--map {pair}: expected ROLE=COLUMN, such as --map question=COL")
+        if role in found:
+            raise InputError(f"--map names {role!r} twice")
+        found[role] = column
+    return found
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress callback ``(step, done, total)`` that draws bars on standard error; None when that is not a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield step
+
+
+def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """``0.83 [0.79, 0.87]`` of an estimate in JSON form; an en dash where it is undefined."""
+    if estimate is None or estimate.get("value") is None:
+        return "\u2013"
+    value, low, high = (estimate.get(k) for k in ("value", "low", "high"))
+    shown = _number(value, digits)
+    return shown if low is None or high is None else f"{shown} [{_number(low, digits)}, {_number(high, digits)}]"
+
+
+def _number(value: Any, digits: int) -> str:
+    return f"{float(value):.{digits}f}"
+
+
+def metrics_table(document: Mapping[str, Any], names: Sequence[str] = ("auroc", "prr", "ece")) -> Table:
+    """The estimators of ``metrics.json``, best AUROC first, at most 80 columns wide."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("estimator", no_wrap=True)
+    for name in names:
+        table.add_column(name.upper() if len(name) <= 5 else name, justify="right", no_wrap=True)
+    rows = sorted(document["estimators"].items(), key=lambda pair: -_value(pair[1]["metrics"].get("auroc")))
+    for estimator, entry in rows:
+        table.add_row(plain(estimator), *(interval(entry["metrics"].get(name)) for name in names))
+    return table
+
+
+def _value(estimate: Mapping[str, Any] | None) -> float:
+    value = (estimate or {}).get("value")
+    return -math.inf if value is None else float(value)
+
+
+def print_metrics(document: Mapping[str, Any], title: str = "") -> None:
+    """Headline numbers, the table of estimators, and what a reader must know about them, on standard output."""
+    console = out()
+    if title:
+        console.print(plain(title, "bold"))
+    for name, estimate in document.get("headline", {}).items():
+        console.print(plain(f"{name.replace('_', ' ')}: {interval(estimate, 3)}  (n = {estimate.get('n')})"))
+    console.print(metrics_table(document))
+    level = document.get("level", 0.95)
+    console.print(plain(f"value [{level:.0%} interval]; AUROC and PRR: higher is better; ECE: lower is better", "dim"))
+    for note in notes(document):
+        console.print(plain(note, "yellow"), soft_wrap=True)
+
+
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """Undefined metrics, missing scores and warnings, one line each, in words."""
+    lines = [str(w) for w in document.get("warnings", ())]
+    undefined: dict[str, list[str]] = {}
+    for estimator, entry in document["estimators"].items():
+        for metric in ("auroc", "prr", "ece"):
+            estimate = entry["metrics"].get(metric)
+            if estimate is not None and estimate.get("value") is None:
+                undefined.setdefault(f"{metric.upper()} undefined: {estimate.get('reason')}", []).append(estimator)
+        if entry.get("n_missing"):
+            reasons = "; ".join(f"{reason}: {count}" for reason, count in entry.get("reasons", {}).items())
+            line = f"{estimator}: {entry['n_missing']} missing ({reasons})" if reasons else f"{estimator}: {entry['n_missing']} missing"
+            if not any(estimator in w and "missing" in w for w in lines):
+                lines.append(line)
+    total = len(document["estimators"])
+    for reason, estimators in undefined.items():
+        lines.append(f"{reason} ({'all estimators' if len(estimators) == total else ', '.join(estimators)})")
+    return lines

@@ -1,0 +1,328 @@
+"""Generations made elsewhere (an API log, another tool's samples) become a run that every estimator reads whose needs they meet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from trueline.errors import InputError
+from trueline.grading import SCHEMA as GRADES
+from trueline.items import items_table
+from trueline.tasks.generations import GREEDY, SAMPLE, GenerationFile, Row
+from trueline.tasks.graders import grade_all, load_grader
+from trueline.tasks.item import Grader, Item, Task
+from trueline.tasks.tables import BadLines, find_file
+from trueline.traces.rundir import RunDirectory
+from trueline.traces.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from trueline.run import Run
+
+#: Generations of one shard, about: whole items only.
+SHARD_ROWS = 20_000
+#: How answers are judged when the file gives no verdicts and no grader is named.
+DEFAULT_GRADER = "contains"
+
+_KIND_NAMES = pa.array(["greedy", "sample"])
+_EXTRA = pa.schema([("kind_code", pa.int8()), ("correct", pa.bool_()), ("line", pa.int64())])
+
+Progress = Callable[[str, int, int], None]
+
+
+def import_generations(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    samples: int | None = None,
+    skip_bad: bool = False,
+    grader: str | Grader | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Import a file of generations as a run, in pieces, so that it need not fit into memory.
+
+    Parameters
+    ----------
+    path : a ``.jsonl``, ``.csv`` or ``.parquet`` file in one of two layouts.
+        One row an item: ``samples`` (list of texts), and where known ``id``, ``question``, ``reference(s)``, ``cluster``,
+        ``sample_logprobs`` (a list of token log-probs a sample, nats), ``greedy``, ``greedy_logprobs``, ``temperature``, ``correct`` (one
+        verdict for the answer, or one a sample). One row a generation: ``item_id``, ``text``, and where known ``draw``, ``kind`` (greedy or
+        sample), ``token_logprobs``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``finish_reason``, ``correct``; what concerns the item
+        (question, references, cluster) is taken from its first row. Lists in CSV cells are JSON.
+    out : run directory; must not hold a run yet.
+    mapping : role -> column for other names. samples : keep the first so many samples of an item (by ``draw``).
+    skip_bad : leave out unusable rows; their number goes into the manifest's ``notes``.
+    grader : judges the answers (the greedy one, else sample 0). Default: the file's own verdicts, else ``contains``.
+    progress : called with ("rows", rows read, 0).
+
+    Raises
+    ------
+    InputError
+        For a file, column or row that cannot be used, with its line: NaN or positive log-probs, lists of different lengths,
+        duplicate ids; and when ``out`` is taken.
+    """
+    from trueline.run import Run
+
+    if samples is not None and samples < 1:
+        raise InputError(f"samples must be at least 1, got {samples}")
+    source = find_file(Path(path))
+    bad = BadLines(source, skip_bad)
+    generations = GenerationFile(source, mapping, bad)
+    spec = grader or ("given" if generations.labelled else DEFAULT_GRADER)
+    judge = None if spec == "given" else load_grader(spec, Task(str(path), [Item("", "")]))
+    directory = RunDirectory(out)
+    with directory.lock():
+        _claim(directory)
+        importer = _Importer(directory, samples, judge)
+        if not importer.take(generations, progress):
+            _clear(directory)
+            importer = _Importer(directory, samples, judge, scattered=True)
+            bad.count, bad.shown = 0, []
+            importer.take(generations, progress)
+            importer.regroup()
+        if not importer.n_items:
+            note = bad.note()
+            raise InputError(f"{source} has no usable row{'' if note is None else f': {note}'}")
+        importer.finish()
+        name = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
+        directory.write_manifest(_manifest(source, importer, name, bad.note()))
+    return Run(directory)
+
+
+@dataclass
+class _Importer:
+    """Collects rows and writes shards at item boundaries; in ``scattered`` mode an item's rows may come in any order."""
+
+    directory: RunDirectory
+    samples: int | None
+    judge: Grader | None
+    scattered: bool = False
+    n_items: int = 0
+    n_shards: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {"generations": 0, "failed": 0, "truncated": 0, "most_samples": 0})
+    laws: set[tuple[Any, ...]] = field(default_factory=set)
+    items: list[pa.Table] = field(default_factory=list)
+    grades: list[pa.Table] = field(default_factory=list)
+    staged: list[Path] = field(default_factory=list)
+
+    def take(self, generations: GenerationFile, progress: Progress | None) -> bool:
+        """Read the file. False: an item's rows do not lie together, so the file must be read again in scattered mode."""
+        rows: list[Row] = []
+        items: list[Item] = []
+        ids: list[str] = []
+        read = first = 0
+        for item, ident, found in generations.read():
+            number = found[0].item
+            if number < first and not self.scattered:
+                return False
+            if len(rows) >= SHARD_ROWS and (item is not None or self.scattered):
+                read += len(rows)
+                self._flush(rows, ids, items)
+                rows, ids, items = [], [], []
+                first = number
+                if progress is not None:
+                    progress("rows", read, 0)
+            rows += found
+            ids += [ident] * len(found)
+            if item is not None:
+                items.append(item)
+                self.n_items += 1
+        if rows:
+            self._flush(rows, ids, items)
+        return True
+
+    def _flush(self, rows: Sequence[Row], ids: list[str], items: list[Item]) -> None:
+        table = _table(rows, ids)
+        if items:
+            part = items_table(items)
+            start = self.n_items - len(items)
+            position = part.schema.get_field_index("item_index")
+            self.items.append(part.set_column(position, "item_index", pa.array(range(start, self.n_items), pa.int64())))
+        if self.scattered:
+            path = self.directory.trace_dir / f".tmp-staged-{len(self.staged)}.parquet"
+            pq.write_table(table, path)
+            self.staged.append(path)
+        else:
+            self._store(table, {item.id: item for item in items})
+
+    def regroup(self) -> None:
+        """Second step of scattered mode: bring the rows of each item together, a range of items a shard."""
+        sizes = np.zeros(self.n_items, dtype=np.int64)
+        for path in self.staged:
+            index = pq.read_table(path, columns=["item_index"])["item_index"].to_numpy()
+            sizes += np.bincount(index, minlength=self.n_items)
+        bucket_of = (np.cumsum(sizes) - sizes) // SHARD_ROWS
+        buckets = [self.directory.trace_dir / f".tmp-bucket-{k}.parquet" for k in range(int(bucket_of[-1]) + 1 if self.n_items else 0)]
+        writers = [pq.ParquetWriter(path, _schema()) for path in buckets]
+        for path in self.staged:
+            table = pq.read_table(path)
+            place = bucket_of[table["item_index"].to_numpy()]
+            for k in np.unique(place):
+                writers[int(k)].write_table(table.filter(pa.array(place == k)))
+            path.unlink()
+        for writer in writers:
+            writer.close()
+        items = pa.concat_tables(self.items) if self.items else None
+        for k, path in enumerate(buckets):
+            inside = np.flatnonzero(bucket_of == k)
+            if items is not None and len(inside):
+                part = items.slice(int(inside[0]), len(inside)).to_pylist()
+                known = {r["item_id"]: Item(r["item_id"], r["question"], references=tuple(r["references"])) for r in part}
+                self._store(pq.read_table(path), known)
+            path.unlink()
+
+    def _store(self, table: pa.Table, items: Mapping[str, Item]) -> None:
+        table = _ordered(table, self.samples)
+        self.directory.write_shard(self.n_shards, table.select(SCHEMA.names))
+        self.n_shards += 1
+        self.grades.append(_given_grades(table) if self.judge is None else _judged(table, items, self.judge))
+        self.counts["generations"] += len(table)
+        self.counts["failed"] += len(pc.unique(table["item_id"].filter(pc.is_valid(table["error"]))))
+        self.counts["truncated"] += int(pc.sum(pc.equal(table["finish_reason"], "length")).as_py() or 0)
+        sampled = table.filter(pc.equal(table["kind_code"], SAMPLE))
+        if len(sampled):
+            self.counts["most_samples"] = max(self.counts["most_samples"], int(pc.max(sampled["draw"]).as_py()) + 1)
+            laws = sampled.select(["temperature", "top_p", "top_k"]).group_by(["temperature", "top_p", "top_k"]).aggregate([])
+            self.laws.update(tuple(row.values()) for row in laws.to_pylist())
+
+    def finish(self) -> None:
+        """Write the items and the verdicts."""
+        self.directory.write_table("items.parquet", pa.concat_tables(self.items))
+        self.directory.write_table("grades.parquet", pa.concat_tables(self.grades))
+
+
+def _claim(directory: RunDirectory) -> None:
+    """Refuse a directory that holds a run; clear what a killed import left."""
+    directory.prepare()
+    if directory.read_json("run.json") is not None:
+        raise InputError(f"{directory.path} holds a run already; give another --out, or delete it first")
+    _clear(directory)
+
+
+def _clear(directory: RunDirectory) -> None:
+    for shard in directory.shards():
+        shard.unlink()
+
+
+def _schema() -> pa.Schema:
+    return pa.schema([*SCHEMA, *_EXTRA])
+
+
+def _table(rows: Sequence[Row], ids: list[str]) -> pa.Table:
+    """Rows as a table of the trace schema with ``kind_code``, ``correct`` and ``line`` beside."""
+    columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    logprobs = pa.array(columns["token_logprobs"], pa.list_(pa.float64()))
+    given = logprobs.is_valid()
+    codes = pa.array(columns["kind"], pa.int8())
+    columns |= {
+        "item_id": ids,
+        "item_index": columns["item"],
+        "kind": _KIND_NAMES.take(codes),
+        "kind_code": codes,
+        "token_logprobs": logprobs,
+        "n_tokens": pc.list_value_length(logprobs),
+        "logprob_law": pc.if_else(given, pa.scalar("model"), pa.scalar(None, pa.string())),
+    }
+    arrays = [_column(columns.get(field.name), field.type, len(rows)) for field in _schema()]
+    return pa.Table.from_arrays(arrays, schema=_schema())
+
+
+def _column(values: Any, kind: pa.DataType, n: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(n, kind)
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _ordered(table: pa.Table, samples: int | None) -> pa.Table:
+    """Rows by item, greedy before samples, samples by draw and numbered from 0; only the first ``samples`` of them."""
+    item, kind, draw, line = (table[c].to_numpy() for c in ("item_index", "kind_code", "draw", "line"))
+    order = np.lexsort((line, draw, kind, item))
+    item, kind, draw, line = item[order], kind[order], draw[order], line[order]
+    same = (np.diff(item) == 0) & (np.diff(kind) == 0)
+    twice = same & ((np.diff(draw) == 0) | (kind[1:] == GREEDY))
+    if twice.any():
+        k = int(np.flatnonzero(twice)[0])
+        what = "two greedy rows" if kind[k] == GREEDY else f"two samples with draw {draw[k]}"
+        raise InputError(f"item {table['item_id'][int(order[k])].as_py()!r} has {what}: lines {line[k]} and {line[k + 1]}")
+    starts = np.concatenate([[0], np.flatnonzero(~same) + 1])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    keep = np.ones(len(order), dtype=bool) if samples is None else (kind == GREEDY) | (rank < samples)
+    table = table.take(pa.array(order[keep]))
+    return table.set_column(table.schema.get_field_index("draw"), "draw", pa.array(rank[keep], pa.int32()))
+
+
+def _answers(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(n_rows,) bool: the answer of each item, which in an ordered table is its first row."""
+    item = table["item_index"].to_numpy()
+    return np.concatenate([[True], item[1:] != item[:-1]])
+
+
+def _given_grades(table: pa.Table) -> pa.Table:
+    """The file's own verdicts: every labelled generation, and the answer of each item in any case."""
+    answer = _answers(table)
+    labelled = np.asarray(table["correct"].is_valid().to_numpy(zero_copy_only=False))
+    table = table.filter(pa.array(answer | labelled))
+    reason = pc.if_else(table["correct"].is_valid(), pa.scalar(None, pa.string()), pa.scalar("no verdict in the imported file"))
+    n = len(table)
+    columns: dict[str, Any] = {
+        **{name: table[name] for name in ("item_id", "kind", "draw", "correct")},
+        "refused": pa.array(np.zeros(n, dtype=bool)),
+        "answer": table["text"],
+        "reason": reason,
+    }
+    return pa.table([columns[f.name] if f.name in columns else pa.nulls(n, f.type) for f in GRADES], schema=GRADES)
+
+
+def _judged(table: pa.Table, items: Mapping[str, Item], judge: Grader) -> pa.Table:
+    """Verdicts of a grader on the answer of each item."""
+    answers = table.filter(pa.array(_answers(table))).select(["item_id", "kind", "draw", "text"]).to_pylist()
+    asked = [row for row in answers if row["text"] is not None]
+    grades = iter(grade_all(judge, [items[row["item_id"]] for row in asked], [row["text"] for row in asked]))
+    failed = {"correct": None, "refused": False, "reason": "no answer: the generation failed"}
+    rows = [{**row, **(failed if row.pop("text") is None else vars(next(grades)))} for row in answers]
+    return pa.Table.from_pylist(rows, schema=GRADES)
+
+
+def _manifest(source: Path, importer: _Importer, grader: str, note: str | None) -> dict[str, Any]:
+    import trueline
+
+    with source.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    laws = importer.laws if len(importer.laws) == 1 else {(None, None, None)}
+    temperature, top_p, top_k = next(iter(laws))
+    counts = {name: value for name, value in importer.counts.items() if name != "most_samples"}
+    return {
+        "status": "imported",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "trueline": trueline.__version__,
+        "model": {"uri": f"imported:{source.name}", "fingerprint": {"sha256": digest}},
+        "task": {"name": source.name, "items": importer.n_items, "limit": None, "hash": digest, "grader": grader},
+        "settings": {
+            "samples": importer.counts["most_samples"],
+            "law": {"temperature": temperature, "top_p": top_p, "top_k": top_k},
+            "seed": None,
+            "max_new_tokens": None,
+            "stop": [],
+        },
+        "judge": None,
+        "counts": {"items": importer.n_items, **counts},
+        "notes": [note] if note else [],
+        "versions": dict(_versions()),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    from importlib.metadata import version
+
+    for name in ("numpy", "pyarrow"):
+        yield name, version(name)

@@ -1,0 +1,274 @@
+"""Generations made elsewhere, read row by row: one row an item with its samples, or one row a generation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trueline.errors import InputError
+from trueline.tasks.files import ALIASES, item_of
+from trueline.tasks.item import Item
+from trueline.tasks.tables import BadLines, as_text, check_mapping, pick_column, read_rows
+
+_ITEM = {**{k: v for k, v in ALIASES.items() if k != "messages"}, "id": ("item_id", "question_id", "id")}
+_LAW = {"temperature": ("temperature",), "top_p": ("top_p",), "top_k": ("top_k",)}
+#: Roles of a file with one row an item, and what their columns may be called.
+BY_ITEM: dict[str, tuple[str, ...]] = {
+    **_ITEM,
+    **_LAW,
+    "samples": ("samples", "generations", "responses"),
+    "sample_logprobs": ("sample_logprobs", "samples_logprobs", "token_logprobs", "logprobs"),
+    "greedy": ("greedy", "greedy_text"),
+    "greedy_logprobs": ("greedy_logprobs",),
+    "correct": ("correct",),
+    "greedy_correct": ("greedy_correct",),
+}
+#: Roles of a file with one row a generation.
+BY_GENERATION: dict[str, tuple[str, ...]] = {
+    **_ITEM,
+    **_LAW,
+    "text": ("text", "generation", "response", "completion"),
+    "kind": ("kind",),
+    "draw": ("draw", "sample_index"),
+    "token_logprobs": ("token_logprobs", "logprobs"),
+    "finish_reason": ("finish_reason",),
+    "error": ("error",),
+    "seed": ("seed",),
+    "correct": ("correct",),
+}
+_ROLES = tuple(dict.fromkeys([*BY_ITEM, *BY_GENERATION, *(name for names in ALIASES.values() for name in names)]))
+#: A log-prob above 0 by no more than this is rounding, and becomes 0.
+ROUNDING = 1e-6
+_PEEK = 100
+
+GREEDY, SAMPLE = 0, 1
+_KINDS = {None: SAMPLE, "": SAMPLE, "sample": SAMPLE, "greedy": GREEDY}
+
+
+class Row(NamedTuple):
+    """One generation. ``draw``: the number given in the file, else the running number within its item and kind."""
+
+    item: int
+    kind: int
+    draw: int
+    text: str | None
+    error: str | None
+    token_logprobs: list[float] | None
+    finish_reason: str | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    seed: int | None
+    correct: bool | None
+    line: int
+
+
+class GenerationFile:
+    """A file of generations whose layout and columns are known.
+
+    ``by_item``: one row an item. ``columns``: role -> column or None. ``labelled``: the file says which answers are right.
+    """
+
+    def __init__(self, path: Path, mapping: Mapping[str, str] | None, bad: BadLines) -> None:
+        check_mapping(mapping or {}, _ROLES)
+        roles = {name: role for role, names in ALIASES.items() for name in names if role != name}
+        asked = {roles.get(name, name): column for name, column in (mapping or {}).items()}
+        names = _names(path)
+        self.path, self.bad = path, bad
+        self.by_item = pick_column("samples", BY_ITEM["samples"], names, asked, path) is not None
+        aliases = BY_ITEM if self.by_item else BY_GENERATION
+        for role in asked:
+            if role not in aliases:
+                layout = "one row an item (a column of samples)" if self.by_item else "one row a generation"
+                raise InputError(f"{path} has {layout}, where {role!r} plays no role; roles: {', '.join(aliases)}")
+        if not self.by_item:
+            pick_column("text", (*BY_GENERATION["text"], *BY_ITEM["samples"]), names, asked, path, required=True)
+        needed = set() if self.by_item else {"id", "text"}
+        self.columns = {role: pick_column(role, a, names, asked, path, required=role in needed) for role, a in aliases.items()}
+        self.labelled = self.columns["correct"] is not None or self.columns.get("greedy_correct") is not None
+
+    def read(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
+        """Yield (item at its first row, else None; its id; rows), in file order. ``Row.item`` is the running number of the item."""
+        return self._read_items() if self.by_item else self._read_generations()
+
+    def _read_items(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
+        line_of: dict[str, int] = {}
+        used = {column for column in self.columns.values() if column is not None}
+        for position, (line, row) in enumerate(read_rows(self.path, self.bad), start=1):
+            try:
+                item = _bare(item_of(row, {**self.columns, "messages": None}, position, need_question=False), used)
+                rows = _item_rows(row, self.columns, len(line_of), line)
+            except InputError as error:
+                self.bad.add(line, str(error))
+                continue
+            if item.id in line_of:
+                raise InputError(f"{self.path}: id {item.id!r} occurs on lines {line_of[item.id]} and {line}; ids must be unique")
+            line_of[item.id] = line
+            yield item, item.id, rows
+
+    def _read_generations(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
+        index: dict[str, int] = {}
+        counts: list[list[int]] = []  # of each item: greedy rows, sampled rows
+        columns = {**self.columns, "messages": None}
+        id_column = self.columns["id"] or ""
+        for line, row in read_rows(self.path, self.bad):
+            try:
+                ident = row.get(id_column)
+                if ident is None or ident == "":
+                    raise InputError(f"no value in the id column {id_column!r}")
+                ident = as_text(ident)
+                number = index.get(ident, len(index))
+                count = counts[number] if number < len(counts) else [0, 0]
+                generation = _generation(row, columns, number, count, line)
+            except InputError as error:
+                self.bad.add(line, str(error))
+                continue
+            count[generation.kind] += 1
+            item = None
+            if number == len(counts):
+                index[ident] = number
+                counts.append(count)
+                item = _bare(item_of(row, columns, number + 1, need_question=False), None)
+            yield item, ident, [generation]
+
+
+def _names(path: Path) -> list[str]:
+    names: dict[str, None] = {}
+    for seen, (_, row) in enumerate(read_rows(path, BadLines(path, skip=True)), start=1):
+        names.update(dict.fromkeys(row))
+        if seen >= _PEEK:
+            break
+    return list(names)
+
+
+def _bare(item: Item, used: set[str] | None) -> Item:
+    """The item without what is stored elsewhere: in a file of generations, other columns describe the generation."""
+    kept = {} if used is None else {k: v for k, v in item.metadata.items() if k not in used}
+    return Item(item.id, item.question, references=item.references, cluster=item.cluster, metadata=kept)
+
+
+def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index: int, line: int) -> list[Row]:
+    def cell(role: str) -> Any:
+        column = columns[role]
+        return None if column is None else row.get(column)
+
+    texts = _list(cell("samples"), "samples") or []
+    logprobs = _aligned(cell("sample_logprobs"), len(texts), "sample_logprobs")
+    greedy, labels, greedy_label = cell("greedy"), cell("correct"), cell("greedy_correct")
+    several = isinstance(labels, list) or (isinstance(labels, str) and labels.lstrip().startswith("["))
+    if greedy is not None and not several and greedy_label is None:
+        labels, greedy_label = None, labels  # one verdict an item is that of its answer
+    verdicts = _aligned(labels, len(texts), "correct") if several else [labels, *[None] * (len(texts) - 1)]
+    law = tuple(_number(cell(role), role) for role in ("temperature", "top_p", "top_k"))
+    rows = []
+    if greedy is not None:
+        rows.append(_row(index, GREEDY, 0, greedy, _logprobs(cell("greedy_logprobs")), (None, None, None), greedy_label, line))
+    for draw, text in enumerate(texts):
+        rows.append(_row(index, SAMPLE, draw, text, _logprobs(logprobs[draw]), law, verdicts[draw], line))
+    if not rows:
+        raise InputError("the item has no generation: no sample and no greedy answer")
+    return rows
+
+
+def _row(index: int, kind: int, draw: int, text: Any, logprobs: list[float] | None, law: tuple[Any, ...], verdict: Any, line: int) -> Row:
+    said = None if text is None else as_text(text)
+    error = "no text in the imported file" if text is None else None
+    temperature, top_p, top_k = law
+    top_k = None if top_k is None else int(top_k)
+    return Row(index, kind, draw, said, error, logprobs, None, temperature, top_p, top_k, None, _verdict(verdict), line)
+
+
+def _generation(row: Mapping[str, Any], columns: Mapping[str, str | None], number: int, count: list[int], line: int) -> Row:
+    def cell(role: str) -> Any:
+        column = columns[role]
+        return None if column is None else row.get(column)
+
+    kind = cell("kind")
+    if kind not in _KINDS:
+        raise InputError(f"kind is {str(kind)[:40]!r}; expected greedy or sample")
+    code = _KINDS[kind]
+    draw = _number(cell("draw"), "draw")
+    if draw is not None and (draw < 0 or draw != int(draw)):
+        raise InputError(f"draw is {draw:g}; expected a whole number from 0")
+    law = tuple(_number(cell(role), role) for role in ("temperature", "top_p", "top_k")) if code == SAMPLE else (None, None, None)
+    place = count[code] if draw is None else int(draw)
+    found = _row(number, code, place, cell("text"), _logprobs(cell("token_logprobs")), law, cell("correct"), line)
+    extra = {role: cell(role) for role in ("finish_reason", "error", "seed")}
+    if any(value not in (None, "") for value in extra.values()):
+        seed = _number(extra["seed"], "seed")
+        problem = as_text(extra["error"]) if extra["error"] else found.error
+        reason = as_text(extra["finish_reason"]) if extra["finish_reason"] else None
+        found = found._replace(finish_reason=reason, error=problem, seed=None if seed is None else int(seed))
+    return found
+
+
+def _list(value: Any, role: str) -> list[Any] | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InputError(f"{role} is not a JSON list ({error})") from error
+    if not isinstance(value, list):
+        raise InputError(f"{role} is {str(value)[:40]!r}; expected a list")
+    return value
+
+
+def _aligned(value: Any, n: int, role: str) -> list[Any]:
+    found = _list(value, role)
+    if found is None:
+        return [None] * n
+    if len(found) != n:
+        raise InputError(f"{role} has {len(found)} entries for {n} samples")
+    return found
+
+
+def _logprobs(value: Any) -> list[float] | None:
+    """Token log-probs, checked. Raises ``InputError`` for NaN, infinity, a positive number or anything but numbers."""
+    found = _list(value, "token log-probs")
+    if not found:
+        return found
+    try:
+        finite = math.isfinite(sum(found))
+        largest = max(found)
+    except TypeError as error:
+        strange = next((v for v in found if not isinstance(v, int | float)), found[0])
+        raise InputError(f"token log-probs hold {str(strange)[:40]!r}; expected numbers") from error
+    if not finite:
+        raise InputError(
+            f"token log-probs hold {next((v for v in found if not math.isfinite(v)), 'an infinite sum')}; expected finite numbers"
+        )
+    if largest > 0:
+        if largest > ROUNDING:
+            raise InputError(f"token log-probs hold {largest:g}, above 0; expected natural logarithms of probabilities")
+        return [min(v, 0.0) for v in found]
+    return found
+
+
+def _number(value: Any, role: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{role} is {str(value)[:40]!r}; expected a number")
+    return number
+
+
+def _verdict(value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "1.0", "true"):
+        return True
+    if text in ("0", "0.0", "false"):
+        return False
+    if text in ("", "nan", "none", "null"):
+        return None
+    raise InputError(f"correct is {text[:40]!r}; expected 1 or 0, true or false, or nothing")
