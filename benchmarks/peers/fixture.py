@@ -27,7 +27,7 @@ from transformers import (
 )
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-PARTS = "al bren cor dun esk fal gor hul ith jor kel lum mor nev ost pel rin sul tam ves".split()
+PARTS = ("al", "bren", "cor", "dun", "esk", "fal", "gor", "hul", "ith", "jor", "kel", "lum", "mor", "nev", "ost", "pel")
 ASKED = {"tree": "Which tree stands in {}?", "keeper": "Who keeps {}?", "bird": "Which bird nests in {}?"}
 
 
@@ -90,7 +90,7 @@ def train(model: GPT2LMHeadModel, tok: PreTrainedTokenizerFast, facts: list[tupl
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def build(out: Path, seconds: float) -> None:

@@ -234,26 +234,22 @@ def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any
 
 
 def _finish(directory: RunDirectory, n_items: int) -> None:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     failed: set[str] = set()
     truncated = rows = 0
+    kinds = pa.array(["greedy", "sample"])
     for path in directory.shards():
-        table = directory.read_shard(path)
+        table = directory.read_shard(path, columns=["item_id", "kind", "error", "finish_reason"])
         failed.update(table["item_id"].filter(pc.is_valid(table["error"])).to_pylist())
-        answers = table.filter(pc.is_in(table["kind"], pc.SetLookupOptions(value_set=_answers())))
+        answers = table.filter(pc.is_in(table["kind"], value_set=kinds))
         rows += len(answers)
         truncated += int(pc.sum(pc.equal(answers["finish_reason"], "length")).as_py() or 0)
     manifest = directory.manifest()
     manifest["status"] = "complete"
     manifest["counts"] = {"items": n_items, "failed": len(failed), "generations": rows, "truncated": truncated}
     directory.write_manifest(manifest)
-
-
-def _answers() -> Any:
-    import pyarrow as pa
-
-    return pa.array(["greedy", "sample"])
 
 
 def _step(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -131,14 +131,17 @@ class Run:
         equivalence: judge of same meaning; default: the run's own, else ``oracle`` on a known world and ``normalised`` elsewhere.
         replace: forget earlier scores first.
         """
+        from trueline.estimators.equivalence.cache import PairCache
         from trueline.estimators.loading import load_equivalence, load_estimators
         from trueline.scoring import score_blocks
 
         chosen = load_estimators(estimators)
         with self.directory.lock():
             judge = self._judge(equivalence) if any(e.needs.equivalence for e in chosen.values()) else None
-            loaded = load_equivalence(judge, task=self.task, cache=self.path / "judgements.sqlite") if judge else None
-            scores = score_blocks(self.blocks(), chosen, loaded, strict=estimators != "all")
+            loaded = load_equivalence(judge, canonical=self._canonical()) if judge else None
+            pairs = judge is not None and judge.split(":")[0] in ("nli", "llm")
+            with PairCache(self.path / "judgements.sqlite" if pairs else None) as cache:
+                scores = score_blocks(self.blocks(), chosen, loaded, cache, strict=estimators != "all")
             self._store_scores(scores, chosen, judge, replace)
         return self.scores
 
@@ -178,6 +181,13 @@ class Run:
         if not (self.path / name).exists():
             raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
         return self.directory.read_table(name)
+
+    def _canonical(self) -> Callable[[str, str], str] | None:
+        canonical = self.task.canonical
+        if canonical is None:
+            return None
+        items = {item.id: item for item in self.task.items}
+        return lambda item_id, text: canonical(items[item_id], text)
 
     def _judge(self, asked: str | None) -> str:
         if asked:
@@ -240,7 +250,7 @@ class _Questions:
 def _frame(table: pa.Table) -> pl.DataFrame:
     import polars as pl
 
-    return pl.DataFrame(pl.from_arrow(table))
+    return cast(pl.DataFrame, pl.from_arrow(table))
 
 
 def _failed(trace: Trace) -> pa.Table:
@@ -255,10 +265,10 @@ def _failed_none() -> pa.Table:
     return SCHEMA.empty_table().select(["item_id", "kind", "draw", "error"])
 
 
-def _settings(estimator: Estimator) -> dict[str, Any]:
+def _settings(estimator: Any) -> dict[str, Any]:
     import dataclasses
 
     if not dataclasses.is_dataclass(estimator):
         return {}
-    values = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
+    values: dict[str, Any] = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
     return {k: v if isinstance(v, str | int | float | bool | None) else repr(v) for k, v in values.items()}

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from trueline.capture.needs import Needs
+from trueline.capture.needs import union
 from trueline.errors import LawError, MissingTraceField
 from trueline.estimators.base import Estimator
 from trueline.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from trueline.estimators.equivalence.base import Equivalence
+    from trueline.estimators.equivalence.cache import PairCache
 
 
 @dataclass
@@ -34,17 +38,17 @@ class Scores:
 def score_blocks(
     blocks: Iterable[Trace],
     estimators: Mapping[str, Estimator],
-    equivalence: Any = None,
-    cache: Any = None,
+    equivalence: Equivalence | None = None,
+    cache: PairCache | None = None,
     *,
     strict: bool = False,
 ) -> Scores:
     """Score every block with every estimator.
 
-    equivalence: judge for those that need verdicts. strict: raise when an estimator cannot be computed instead of leaving it out
+    equivalence: judge for those that need verdicts; cache: its verdicts on disk. strict: raise when an estimator cannot be computed instead of leaving it out
     with its reason.
     """
-    from trueline.estimators.engine import judge_trace, score_trace
+    from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
 
     live = dict(estimators)
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
@@ -54,8 +58,9 @@ def score_blocks(
     for block in blocks:
         ids += block.item_ids
         judged = block
-        if equivalence is not None and any(e.needs.equivalence for e in live.values()):
-            judged = block.with_judgements(judge_trace(block, equivalence, cache))
+        wanted = union(e.needs for e in live.values()).equivalence
+        if equivalence is not None and wanted and len(block.samples):
+            judged = block.with_judgements(judge_trace(block, equivalence, cache, wanted=wanted))
         for name in list(live):
             try:
                 values = score_trace(judged, {name: live[name]})[name]
@@ -66,36 +71,6 @@ def score_blocks(
                 del live[name], parts[name], reasons[name]
                 continue
             parts[name].append(values)
-            reasons[name].update(missing_reasons(judged, live[name].needs, values))
+            reasons[name].update(missing_reasons(judged, live[name], values))
     columns = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0) for name in live}
     return Scores(ids, columns, left_out, {name: dict(c) for name, c in reasons.items()})
-
-
-def missing_reasons(trace: Trace, needs: Needs, values: NDArray[np.float64]) -> Counter[str]:
-    """Why items have no score, as reason -> count."""
-    missing = np.flatnonzero(np.isnan(values))
-    counter: Counter[str] = Counter()
-    if not missing.size:
-        return counter
-    usable = _usable(trace, "sample") if needs.samples else None
-    greedy = _usable(trace, "greedy") if needs.greedy else None
-    probes = {name: _usable(trace, name) for name in needs.probes}
-    for i in missing:
-        if greedy is not None and greedy[i] == 0:
-            counter["the greedy answer failed"] += 1
-        elif usable is not None and usable[i] < needs.samples:
-            counter[f"fewer than {needs.samples} usable samples"] += 1
-        elif any(rows[i] == 0 for rows in probes.values()):
-            counter["the probe failed"] += 1
-        elif probes:
-            counter["the reply to the probe could not be read"] += 1
-        else:
-            counter["undefined for this answer (empty, or values missing)"] += 1
-    return counter
-
-
-def _usable(trace: Trace, kind: str) -> NDArray[np.int64]:
-    """(n_items,) int64: rows of this kind that did not fail."""
-    rows = trace.generations(kind)
-    fine = np.asarray(rows.table["error"].is_null().combine_chunks().to_numpy(zero_copy_only=False), dtype=bool)
-    return np.bincount(rows.item[fine], minlength=trace.n_items).astype(np.int64)

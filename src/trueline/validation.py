@@ -88,7 +88,8 @@ def validate_scores(
     of the score. ``ece_stated``, ``brier_stated``: of 1 - score as it stands. ``spearman_*``: with true total, aleatoric and epistemic
     uncertainty where known, and with the answer's length.
     """
-    from trueline.metrics import CI, calibrated_confidence, evaluate, spearman
+    from trueline.metrics import CI, evaluate, spearman
+    from trueline.metrics.confidence import calibrated_confidence
 
     ci = CI(level=level, n_boot=n_boot, seed=seed)
     wrong = 1.0 - truth.correct

@@ -42,6 +42,7 @@ class LawModel:
     def _answer(self, k: int, p: np.ndarray, settings: GenerationSettings) -> Generation:
         logs = np.array([np.log(p[k]), 0.0])
         stats = {name: np.array([float(-(p * np.log(p)).sum()), 0.0]) for name in TOKEN_STATS}
+        stats |= {"token_n_finite": np.full(2, 3.0), "token_mean_logp": np.array([np.log(p).mean(), -30.0])}
         top = np.stack([np.sort(np.log(p))[::-1], np.array([0.0, -50.0, -60.0])])
         return Generation(
             text=" " + ANSWERS[k],

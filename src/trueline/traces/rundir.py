@@ -106,9 +106,9 @@ class RunDirectory:
         """Write the rows of one shard; they must follow the trace schema."""
         self.write_table(f"trace/{index:06d}.parquet", table.cast(SCHEMA))
 
-    def read_shard(self, path: Path) -> pa.Table:
-        """Rows of one shard. Raises ``InputError`` naming the file when it is damaged."""
-        return self.read_table(str(path.relative_to(self.path)))
+    def read_shard(self, path: Path, columns: list[str] | None = None) -> pa.Table:
+        """Rows of one shard, or only some columns. Raises ``InputError`` naming the file when it is damaged."""
+        return self.read_table(str(path.relative_to(self.path)), columns)
 
     # -- files ------------------------------------------------------------------------------------------------------
 
