@@ -1,0 +1,51 @@
+"""The examples run, as a user would run them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run_example(name: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", str(EXAMPLES / f"{name}.py"), str(folder / "out")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_measure_local_model(tmp_path: Path) -> None:
+    shown = run_example("measure_local_model", tmp_path)
+    assert "accuracy " in shown
+    assert "sequence_nll" in shown
+    assert (tmp_path / "out" / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_import_generations(tmp_path: Path) -> None:
+    assert "accuracy " in run_example("import_generations", tmp_path)
+
+
+def test_own_estimator(tmp_path: Path) -> None:
+    assert "first_token_entropy" in run_example("own_estimator", tmp_path)
+
+
+@pytest.mark.slow
+def test_known_world(tmp_path: Path) -> None:
+    shown = run_example("known_world", tmp_path)
+    assert "never shown" in shown
+    assert "r = " in shown
+
+
+def test_every_example_is_run() -> None:
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert not [path.name for path in EXAMPLES.glob("*.py") if path.stem not in tested]
