@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, out, plain, print_json
+from trueline.cli.terminal import Json, left_out_lines, out, plain, print_json
 
 
 def score(
@@ -48,8 +48,8 @@ def _print(run: Path, n_items: int, summary: dict[str, Any], left_out: dict[str,
     console = out()
     console.print(plain(f"{run}: scores of {n_items:,} items, higher = less certain", "bold"))
     console.print(table)
-    for name, reason in left_out.items():
-        console.print(plain(f"left out {name}: {reason}", "yellow"), soft_wrap=True)
+    for line in left_out_lines(left_out):
+        console.print(plain(line, "yellow"), soft_wrap=True)
 
 
 def _summary(values: list[float | None]) -> dict[str, Any]:

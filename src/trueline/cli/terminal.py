@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,7 +123,7 @@ def progress() -> Iterator[Callable[[str, int, int], None] | None]:
 
 
 def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
-    """``0.83 [0.79, 0.87]`` of an estimate in JSON form; an en dash where it is undefined."""
+    """``.83 [.79, .87]`` of an estimate in JSON form; an en dash where it is undefined."""
     if estimate is None or estimate.get("value") is None:
         return "\u2013"
     value, low, high = (estimate.get(k) for k in ("value", "low", "high"))
@@ -131,7 +132,8 @@ def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
 
 
 def _number(value: Any, digits: int) -> str:
-    return f"{float(value):.{digits}f}"
+    # without the zero before the point three intervals fit beside a name into 80 columns
+    return re.sub(r"^(-?)0(?=\.)", r"\1", f"{float(value):.{digits}f}")
 
 
 def metrics_table(document: Mapping[str, Any], names: Sequence[str] = ("auroc", "prr", "ece")) -> Table:
@@ -166,6 +168,15 @@ def print_metrics(document: Mapping[str, Any], title: str = "") -> None:
     console.print(plain(f"value [{level:.0%} interval]; AUROC and PRR: higher is better; ECE: lower is better", "dim"))
     for note in notes(document):
         console.print(plain(note, "yellow"), soft_wrap=True)
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
+    """One line a reason, with the names it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        short = reason.removeprefix(f"{name}: ")
+        by_reason.setdefault(short, []).append(name)
+    return [f"left out {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
 def notes(document: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ _BACK = str.maketrans({_POINT: ".", _MINUS: "-"})
 _NO_STAND_INS = str.maketrans({_POINT: " ", _MINUS: " "})
 _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBER = re.compile(
-    r"(?:(?<!\S)(?P<sign>[-\u2212]))?(?<![\w.])"
+    r"(?:(?<!\S)(?<![0-9]\s)(?P<sign>[-\u2212]))?(?<![\w.])"
     r"(?:(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<fraction>[0-9]+))?|\.(?P<bare>[0-9]+))"
     r"(?!\w|[.,][0-9])"
 )
@@ -24,7 +24,7 @@ def normalise(text: str, *, numbers: bool = True) -> str:
 
     Lower case; ASCII punctuation becomes a space; the articles a, an, the are dropped (unless nothing else is left); white space is
     squeezed. With ``numbers``, numbers are written by value first: thousands commas, leading zeros and trailing decimal zeros go, a
-    sign at the start of a word stays: "07" = "7", "1,000.0" = "1000", ".50" = "0.5".
+    sign at the start of a word stays unless it makes a range ("1723 -1792"): "07" = "7", "1,000.0" = "1000", ".50" = "0.5".
 
     >>> normalise("The  Eiffel-Tower!"), normalise("It is 1,000."), normalise("A")
     ('eiffel tower', 'it is 1000', 'a')
