@@ -28,6 +28,11 @@ from transformers import (
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 PARTS = ("al", "bren", "cor", "dun", "esk", "fal", "gor", "hul", "ith", "jor", "kel", "lum", "mor", "nev", "ost", "pel")
+#: Words of both sides' P(True) prompts, so that neither is spelled out byte by byte.
+PROBE_WORDS = (
+    "Question: Possible answer: Is the possible answer: (A) True (B) False The possible answer is: "
+    "Proposed answer: Is the proposed answer true? Reply with the letter only. Letter:"
+)
 ASKED = {"tree": "Which tree stands in {}?", "keeper": "Who keeps {}?", "bird": "Which bird nests in {}?"}
 
 
@@ -97,7 +102,7 @@ def build(out: Path, seconds: float) -> None:
     """Write model/, nli/, items.json and questions.jsonl under ``out``."""
     torch.manual_seed(0)
     facts = questions()
-    corpus = [f"Q: {q}\nA: {a}" for q, law in facts for a in law] + ["True False Possible answer: (A) (B) Question:"] * 50
+    corpus = [f"Q: {q}\nA: {a}" for q, law in facts for a in law] + [PROBE_WORDS] * 50
     tok = tokenizer(corpus, out / "model", judge=False)
     ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tok), n_positions=512, n_embd=192, n_layer=6, n_head=6, **ids))
@@ -112,7 +117,7 @@ def build(out: Path, seconds: float) -> None:
     )  # fmt: skip
     DebertaForSequenceClassification(config).save_pretrained(out / "nli")
     rows = [
-        {"id": f"g{k}", "question": q, "prompt": f"Q: {q}\nA:", "answer": max(law, key=law.__getitem__)}
+        {"id": f"g{k}", "question": q, "asked": f"Q: {q}\nA:", "answer": max(law, key=law.__getitem__)}
         for k, (q, law) in enumerate(facts[:200])
     ]
     (out / "items.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))

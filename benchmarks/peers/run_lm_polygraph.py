@@ -43,7 +43,7 @@ def main() -> None:
     network = AutoModelForCausalLM.from_pretrained(folder / "model").eval()
     model = WhiteboxModel(network, tokenizer, model_path="small", generation_parameters=GenerationParameters(allow_newlines=True, top_k=0))
     rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
-    data = Dataset([r["prompt"] for r in rows], [" " + r["answer"] for r in rows], batch_size=args.batch_size)
+    data = Dataset([r["asked"] for r in rows], [" " + r["answer"] for r in rows], batch_size=args.batch_size)
     # its default, attention maps, fails with transformers 5 unless the model is loaded with eager attention
     calculators = register_default_stat_calculators("Whitebox", output_attentions=False)
     for calculator in calculators:

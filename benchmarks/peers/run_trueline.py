@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import resource
 import tempfile
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8, help="prompts decoded together; each has 1 + 10 rows")
     args = parser.parse_args()
     model = tl.load_model(f"hf:{args.fixture / 'model'}")
-    task = tl.load_task(str(args.fixture / "items.jsonl"), mapping={"question": "question", "prompt_text": "prompt"})
+    task = dataclasses.replace(tl.load_task(str(args.fixture / "items.jsonl")), template="Q: {question}\nA:")
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
         run = tl.measure(

@@ -45,7 +45,8 @@ def score_blocks(
 ) -> Scores:
     """Score every block with every estimator.
 
-    equivalence: judge for those that need verdicts; cache: its verdicts on disk. strict: raise when an estimator cannot be computed instead of leaving it out
+    equivalence: judge for those that need verdicts; cache: its verdicts on disk.
+    strict: raise when an estimator cannot be computed instead of leaving it out
     with its reason.
     """
     from trueline.estimators.engine import judge_trace, missing_reasons, score_trace

@@ -14,9 +14,7 @@ from trueline.tasks.item import Item, Task
 P_TRUE_OPTIONS = ("A", "B")
 
 PROMPTS = {
-    "p_true": (
-        "Question: {question}\nProposed answer: {answer}\nIs the proposed answer true?\n(A) True\n(B) False\nReply with the letter only."
-    ),
+    "p_true": ("Question: {question}\nProposed answer: {answer}\nIs the proposed answer true?\n(A) True\n(B) False"),
     "verbalized_1s": (
         "{question}\nReply in exactly two lines and with no other words:\nAnswer: <your answer>\n"
         "Probability: <the probability that your answer is right, a number from 0.0 to 1.0>"
@@ -27,6 +25,8 @@ PROMPTS = {
     ),
 }
 
+#: Added to the text above for chat models, which would rather explain themselves.
+_INSTRUCTIONS = {"p_true": "\nReply with the letter only."}
 #: What a completion model is left to continue.
 _CUES = {"p_true": "\nLetter:", "verbalized_1s": "\nAnswer:", "verbalized_2s": "\nProbability:"}
 
@@ -40,13 +40,15 @@ def answer_prompt(item: Item, task: Task) -> Prompt:
 def probe_prompt(name: str, item: Item, task: Task, answer: str) -> Prompt:
     """The prompt of one probe about ``item`` whose answer was ``answer``."""
     template = task.prompts.get(name, PROMPTS[name])
-    body = _fill(template, question=item.question, answer=answer)
+    # quoted inside a sentence, an answer loses its own full stop
+    body = _fill(template, question=item.question, answer=answer.removesuffix("."))
     if name == "verbalized_2s":
         asked = answer_prompt(item, task)
         turns = (*asked.messages, Message("assistant", answer), Message("user", body))
         return Prompt(text=f"{asked.text} {answer}\n{body}{_CUES[name]}", messages=turns)
     system = (Message("system", task.system),) if task.system else ()
-    return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body)))
+    told = "" if name in task.prompts else _INSTRUCTIONS.get(name, "")
+    return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body + told)))
 
 
 def _turns(item: Item, task: Task) -> tuple[Message, ...]:
