@@ -111,6 +111,14 @@ _ESTIMATORS = (
         "topk_margin", "topk_margin:TopKMargin", "1 - margin between the two best tokens", "uqlm (Apache-2.0, cvs-health)", "0", "logprobs"
     ),
     _estimator(
+        "topk_entropy",
+        "topk_margin:TopKEntropy",
+        "entropy of the 15 best alternatives, renormalised",
+        "uqlm (Apache-2.0, cvs-health)",
+        "0",
+        "logprobs",
+    ),
+    _estimator(
         "predictive_entropy",
         "predictive_entropy:PredictiveEntropy",
         "Monte Carlo entropy of the output law",
@@ -154,6 +162,16 @@ _ESTIMATORS = (
         "M D + M^2 N",
         "black",
         weights="count",
+    ),
+    _estimator(
+        "max_cluster_probability",
+        "semantic_entropy:MaxClusterProbability",
+        "1 - likelihood-weighted share of the largest cluster",
+        _GNLL,
+        "M D + M^2 N",
+        "logprobs",
+        _PROOF_GNLL,
+        weights="logprob",
     ),
     _estimator("num_semantic_sets", "semantic_sets:NumSemanticSets", "number of meanings among the samples", _LIN, "M D + M^2 N", "black"),
     _estimator(
@@ -203,6 +221,23 @@ _ESTIMATORS = (
         "Nikitin et al., arXiv 2405.20003, section 3",
         "M D + M^2 N",
         "black",
+    ),
+    _estimator("luq", "luq:LUQ", "mean lack of entailment between samples", "Zhang et al., arXiv 2403.20279", "M D + M^2 N", "black"),
+    _estimator(
+        "contradiction",
+        "luq:Contradiction",
+        "mean contradiction between greedy answer and samples",
+        "Chen and Mueller, arXiv 2308.16175; uqlm",
+        "M D + M N",
+        "black",
+    ),
+    _estimator(
+        "semantic_density",
+        "semantic_density:SemanticDensity",
+        "1 - probability mass near the greedy answer's meaning",
+        "Qiu and Miikkulainen, arXiv 2405.13845",
+        "M D + M N",
+        "logprobs",
     ),
     _estimator(
         "p_true",
