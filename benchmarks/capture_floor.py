@@ -1,8 +1,8 @@
 """Cost of a capture against the bare minimum: the same forward passes with nothing around them.
 
-The floor is one prefill a prompt, its cache repeated for the rows, and every decoding step as a plain forward pass over the same batches,
-fed with the tokens that the capture produced: no sampling, no log-softmax, no tokenizer, no text. Both run in turn in one process on one
-thread; the ratio is of CPU seconds, the median over the repeats.
+The floor is the capture's own calls of the network (one prefill a prompt, then the decoding steps over the same batches and tokens),
+with the cache repeated for the rows: no sampling, no log-softmax, no tokenizer, no text. Both run in turn in one process on one thread; the
+ratio is of CPU seconds, the median over the repeats.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/capture_floor.py``; prints one JSON line.
 """
@@ -14,7 +14,6 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -56,39 +55,31 @@ def make_model(vocabulary: int) -> LocalModel:
     return LocalModel(GPT2LMHeadModel(config), PreTrainedTokenizerFast(tokenizer_object=backend), uri="benchmark:gpt2")
 
 
-def batches(model: LocalModel, requests: list[GenerationRequest], settings: GenerationSettings) -> Iterator[tuple[Any, Any]]:
-    """The capture's own batches as (prompt ids, tokens of all rows), recorded from a first run."""
-    results = model.generate(requests, settings)
-    ids = [model.tokenizer(request.prompt.text)["input_ids"] for request in requests]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    rows = 1 + len(requests[0].sample_seeds)
-    per_batch = max(1, settings.batch_size // rows)
-    for start in range(0, len(order), per_batch):
-        chunk = order[start : start + per_batch]
-        tokens = [g.tokens for i in chunk for g in (results[i].greedy, *results[i].samples)]
-        yield [ids[i] for i in chunk], torch.tensor(tokens)
+def record(model: LocalModel, requests: list[GenerationRequest], settings: GenerationSettings) -> list[dict[str, Any]]:
+    """Every call of the network that one capture makes, in order, without its cache."""
+    calls: list[dict[str, Any]] = []
+
+    def note(network: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        calls.append({**kwargs, "past_key_values": "past_key_values" in kwargs})
+
+    handle = model.model.register_forward_pre_hook(note, with_kwargs=True)
+    model.generate(requests, settings)
+    handle.remove()
+    return calls
 
 
-def floor(network: Any, recorded: list[tuple[Any, Any]], rows: int) -> None:
-    """Plain forward passes only."""
+def floor(network: Any, calls: list[dict[str, Any]]) -> None:
+    """The same calls, each prompt's cache repeated for its rows, and nothing else."""
     with torch.inference_mode():
-        for prompts, tokens in recorded:
-            width = max(map(len, prompts))
-            ids = torch.tensor([[0] * (width - len(row)) + row for row in prompts])
-            padding = torch.tensor([width - len(row) for row in prompts])
-            mask = (torch.arange(width) >= padding[:, None]).long() if bool(padding.any()) else None
-            positions = (torch.arange(width) - padding[:, None]).clamp(min=0)
-            output = network(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-            cache = output.past_key_values
-            cache.batch_repeat_interleave(rows)
-            mask = None if mask is None else mask.repeat_interleave(rows, 0)
-            lengths = (width - padding).repeat_interleave(rows)[:, None]
-            for t in range(tokens.shape[1] - 1):
-                if mask is not None:
-                    mask = torch.cat([mask, mask.new_ones((len(mask), 1))], 1)
-                output = network(
-                    input_ids=tokens[:, t : t + 1], attention_mask=mask, position_ids=lengths + t, past_key_values=cache, use_cache=True
-                )
+        cache: Any = None
+        for call in calls:
+            arguments = dict(call)
+            if arguments.pop("past_key_values"):
+                n_rows, n_cached = len(call["input_ids"]), cache.layers[0].keys.shape[0]
+                if n_rows != n_cached:
+                    cache.reorder_cache(torch.arange(n_rows) % n_cached)
+                arguments["past_key_values"] = cache
+            cache = network(**arguments).past_key_values
 
 
 def cpu_seconds(function: Any) -> float:
@@ -118,9 +109,9 @@ def main() -> None:
         batch_size=arguments.batch_size,
         greedy_columns=frozenset({"token_entropy", "token_mean_logp", "token_n_finite", "topk"}),
     )
-    recorded = list(batches(model, requests, settings))
+    calls = record(model, requests, settings)
     timings = [
-        (cpu_seconds(lambda: model.generate(requests, settings)), cpu_seconds(lambda: floor(model.model, recorded, rows)))
+        (cpu_seconds(lambda: model.generate(requests, settings)), cpu_seconds(lambda: floor(model.model, calls)))
         for _ in range(arguments.repeats)
     ]
     ratio = statistics.median(capture / bare for capture, bare in timings)
@@ -130,6 +121,8 @@ def main() -> None:
         "prompts": arguments.prompts,
         "rows": rows,
         "tokens": arguments.tokens,
+        "rows_run": sum(len(call["input_ids"]) for call in calls if call["past_key_values"]),
+        "rows_decoded": arguments.prompts * rows * (arguments.tokens - 1),
         "batch_size": arguments.batch_size,
         "vocabulary": arguments.vocabulary,
         "capture_cpu_s": round(statistics.median(capture for capture, _ in timings), 3),

@@ -11,6 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MambaConfig,
@@ -45,7 +47,7 @@ def make_tokenizer(vocab_size: int = 400, *, bos: bool = True) -> PreTrainedToke
     return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>" if bos else None, eos_token="</s>")
 
 
-def make_network(family: str, vocab_size: int, *, scale: float = 6.0, eos: int | list[int] | None = None, **changes: Any) -> Any:
+def make_network(family: str, vocab_size: int, *, scale: float = 12.0, eos: int | list[int] | None = None, **changes: Any) -> Any:
     """A tiny random network. ``scale`` sharpens its laws, so that greedy answers do not hang on rounding."""
     common = {"vocab_size": vocab_size, "eos_token_id": eos, "bos_token_id": None, "pad_token_id": None}
     small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -59,6 +61,9 @@ def make_network(family: str, vocab_size: int, *, scale: float = 6.0, eos: int |
     elif family == "qwen2":
         window = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1, "max_position_embeddings": 128}
         network = Qwen2ForCausalLM(Qwen2Config(**common, **small, **{**window, **changes}))
+    elif family == "lfm2":  # gated convolutions and attention in turn
+        kinds = {"layer_types": ["conv", "full_attention"], "max_position_embeddings": 128, "block_auto_adjust_ff_dim": False}
+        network = Lfm2ForCausalLM(Lfm2Config(**common, **small, **{**kinds, **changes}))
     elif family == "mamba":
         network = MambaForCausalLM(MambaConfig(**common, **{"hidden_size": 24, "state_size": 4, "num_hidden_layers": 2, **changes}))
     else:
@@ -66,7 +71,7 @@ def make_network(family: str, vocab_size: int, *, scale: float = 6.0, eos: int |
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(scale if family == "gpt2" else scale / 2)
+                parameter.mul_(scale if family == "gpt2" else scale / 3)
     return network.eval()
 
 

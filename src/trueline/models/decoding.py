@@ -1,4 +1,8 @@
-"""Batched decoding: one prefill a prompt, its cache serves the greedy row and every sample; finished rows leave the batch."""
+"""Batched decoding: one prefill a prompt, its cache serves the greedy row and every sample; finished rows leave the batch.
+
+Rows of one prompt that have chosen the same tokens so far are one branch: it is run once, and forked when its rows part. Answers of equal
+tokens therefore have equal log-probs, and a model that is sure of itself costs hardly more than its greedy answer.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from trueline.models.forward import CausalForward, Stream
 from trueline.models.sampling import draw_uniforms, sample_tokens
 from trueline.models.token_stats import law_statistics, top_alternatives
 
-#: Rows leave the batch once this share of it is finished: copying a cache costs about as much as one step saves on that share.
+#: Finished branches leave once they are this share of the batch: copying a cache costs about what one step on that share does.
 _LEAVE_SHARE = 1 / 8
 
 
@@ -65,37 +69,51 @@ def decode_rows(
             # greedy rows first: each kind is then one slice of the batch
             batch = sorted(range(start, min(start + settings.batch_size, len(rows))), key=lambda i: rows[i].seed is not None)
             index = torch.tensor([rows[i].prompt for i in batch], device=forward.device)
-            results = _decode_batch(logits.index_select(0, index), stream.fork(index), [rows[i].seed for i in batch], settings, rule)
+            own = stream if len(rows) <= settings.batch_size else stream.fork(torch.arange(len(prompts), device=forward.device))
+            results = _decode_batch(logits, own, index, [rows[i].seed for i in batch], settings, rule)
             decoded.update(zip(batch, results, strict=True))
         return [decoded[i] for i in range(len(rows))]
 
 
 def _decode_batch(
-    logits: Tensor, stream: Stream, seeds: Sequence[int | None], settings: GenerationSettings, rule: StopRule
+    logits: Tensor, stream: Stream, branch: Tensor, seeds: Sequence[int | None], settings: GenerationSettings, rule: StopRule
 ) -> list[DecodedRow]:
+    """Decode one batch. ``logits`` and ``stream``: one line a branch; ``branch``: (n_rows,) the branch that each row is on."""
     device = logits.device
     n_rows, n_steps = len(seeds), settings.max_new_tokens
     n_greedy = sum(seed is None for seed in seeds)
     uniforms = torch.from_numpy(draw_uniforms([seed for seed in seeds if seed is not None], n_steps).T.copy()).to(device)
     eos = torch.tensor(rule.eos_ids, dtype=torch.long, device=device)
     record = _Record(n_rows, n_greedy, settings, logits)
-    active = torch.arange(n_rows, device=device)  # which row each line of the batch is
-    done = torch.zeros(n_rows, dtype=torch.bool, device=device)
+    active = torch.arange(n_rows, device=device)  # rows that go on; greedy ones first
     for t in range(n_steps):
         logp = torch.log_softmax(logits.float(), dim=-1)
-        g = int((active < n_greedy).sum()) if len(active) < n_rows else n_greedy
-        chosen = torch.cat([logits[:g].argmax(-1), sample_tokens(logp[g:], uniforms[t, active[g:] - n_greedy], settings.law)])
-        chosen_logp = logp.gather(1, chosen[:, None]).squeeze(1)
-        record.step(t, active, g, logp, chosen, chosen_logp)
-        done = done | record.finish(t, active, done, chosen, chosen_logp, eos, rule)
-        n_done = int(done.sum())
-        if n_done == len(done) or t + 1 == n_steps:
+        g = int((active < n_greedy).sum())
+        drawn = sample_tokens(logp, uniforms[t, active[g:] - n_greedy], settings.law, branch[g:])
+        chosen = torch.cat([logits[branch[:g]].argmax(-1), drawn])
+        chosen_logp = logp[branch, chosen]
+        record.step(t, active, g, logp, branch, chosen, chosen_logp)
+        live = ~record.finish(t, active, chosen, chosen_logp, eos, rule)
+        active, branch, chosen = active[live], branch[live], chosen[live]
+        if not len(active) or t + 1 == n_steps:
             break
-        if n_done >= max(1.0, _LEAVE_SHARE * len(done)):
-            keep = (~done).nonzero().squeeze(1)
-            stream, active, chosen, done = stream.fork(keep), active[keep], chosen[keep], done[keep]
-        logits = stream.step(chosen[:, None])[:, -1]
+        stream, branch, tokens = _advance(stream, branch, chosen, logp.shape)
+        logits = stream.step(tokens[:, None])[:, -1]
     return record.rows()
+
+
+def _advance(stream: Stream, branch: Tensor, chosen: Tensor, shape: Sequence[int]) -> tuple[Stream, Tensor, Tensor]:
+    """Fork the branches whose rows part and drop those without rows: the stream, each row's branch in it, each branch's next token."""
+    n_branches, vocabulary = shape
+    keys, line = torch.unique(branch * vocabulary + chosen, return_inverse=True)
+    parents, tokens = keys // vocabulary, keys % vocabulary
+    parted = bool((parents[1:] == parents[:-1]).any())
+    n_dead = n_branches - len(parents)
+    if parted or n_dead >= max(1.0, _LEAVE_SHARE * n_branches):
+        return stream.fork(parents), line, tokens
+    kept = tokens.new_zeros(n_branches)
+    kept[parents] = tokens
+    return stream, branch, kept
 
 
 class _Record:
@@ -116,30 +134,33 @@ class _Record:
         self._length = [settings.max_new_tokens] * n_rows
         self._reason = ["length"] * n_rows
 
-    def step(self, t: int, active: Tensor, g: int, logp: Tensor, chosen: Tensor, chosen_logp: Tensor) -> None:
-        """Store step ``t``; the first ``g`` lines of the batch are greedy rows. What a finished row gets is never read."""
+    def step(self, t: int, active: Tensor, g: int, logp: Tensor, branch: Tensor, chosen: Tensor, chosen_logp: Tensor) -> None:
+        """Store step ``t`` of the ``active`` rows, of which the first ``g`` are greedy; ``logp`` has one line a branch."""
         self._tokens[t].index_copy_(0, active, chosen)
         self._logprobs[t].index_copy_(0, active, chosen_logp)
         if self._settings.greedy_columns and g:
-            self._laws(t, active[:g], logp[:g], self._settings.greedy_columns)
+            self._laws(t, active[:g], logp[branch[:g]], None, self._settings.greedy_columns)
         if self._settings.sample_columns and g < len(active):
-            self._laws(t, active[g:], logp[g:], self._settings.sample_columns)
+            self._laws(t, active[g:], logp, branch[g:], self._settings.sample_columns)
 
-    def _laws(self, t: int, rows: Tensor, logp: Tensor, columns: frozenset[str]) -> None:
-        for name, values in law_statistics(logp, columns - {"topk"}).items():
-            self._stats[name][t].index_copy_(0, rows, values)
-        if "topk" in columns and self._k:
-            ids, values = top_alternatives(logp, self._k)
-            self._topk_ids[t].index_copy_(0, rows, ids.int())
-            self._topk_logprobs[t].index_copy_(0, rows, values)
+    def _laws(self, t: int, rows: Tensor, logp: Tensor, branch: Tensor | None, columns: frozenset[str]) -> None:
+        """Statistics of the laws ``logp``; row k of ``rows`` gets those of line ``branch[k]``, or of line k."""
+        found: dict[str, tuple[Tensor, Tensor]] = {
+            name: (self._stats[name], values) for name, values in law_statistics(logp, columns - {"topk"}).items()
+        }
+        if "topk" in columns:
+            ids, values = top_alternatives(logp, self._settings.top_k_alternatives)
+            found |= {"ids": (self._topk_ids, ids.int()), "logprobs": (self._topk_logprobs, values)}
+        for store, values in found.values():
+            store[t].index_copy_(0, rows, values if branch is None else values[branch])
 
-    def finish(self, t: int, active: Tensor, done: Tensor, chosen: Tensor, chosen_logp: Tensor, eos: Tensor, rule: StopRule) -> Tensor:
-        """Lines of the batch that end with step ``t``, as a (n_lines,) bool mask; their length and reason are noted."""
+    def finish(self, t: int, active: Tensor, chosen: Tensor, chosen_logp: Tensor, eos: Tensor, rule: StopRule) -> Tensor:
+        """Which of the ``active`` rows end with step ``t``: (n_active,) bool; their length and reason are noted."""
         ended = torch.isin(chosen, eos)
         broken = torch.isnan(chosen_logp)
         candidates = ended | broken if rule.candidates is None else ended | broken | rule.candidates[chosen]
-        ends = torch.zeros_like(done)
-        for line in (candidates & ~done).nonzero().squeeze(1).tolist():
+        ends = torch.zeros_like(ended)
+        for line in candidates.nonzero().squeeze(1).tolist():
             row = int(active[line])
             if bool(broken[line]):
                 reason = "nan"

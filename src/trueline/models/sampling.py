@@ -58,15 +58,23 @@ def law_weights(logp: Tensor, law: SamplingLaw) -> Tensor:
     return torch.zeros_like(weights).scatter_(-1, order, ranked)
 
 
-def sample_tokens(logp: Tensor, uniforms: Tensor, law: SamplingLaw) -> Tensor:
-    """One token a row by inverse CDF in float64: the first id whose cumulative probability passes the row's uniform.
+def sample_tokens(logp: Tensor, uniforms: Tensor, law: SamplingLaw, rows: Tensor | None = None) -> Tensor:
+    """One token a draw by inverse CDF in float64: the first id whose cumulative probability passes the draw's uniform.
 
-    ``logp``: (n_rows, vocabulary), the model's own law. ``uniforms``: (n_rows,) float64 in [0, 1). Returns (n_rows,) int64.
-    A row of NaN gets the last id; its log-prob then is NaN, which the caller checks.
+    ``logp``: (n_laws, vocabulary), the model's own laws. ``uniforms``: (n_draws,) float64 in [0, 1). ``rows``: (n_draws,) which law each
+    draw is from; None: one draw a law, in order. Returns (n_draws,) int64. From a law of NaN comes some id: the caller checks its log-prob.
     """
     cdf = torch.cumsum(law_weights(logp, law), dim=-1, dtype=torch.float64)
     total = cdf[:, -1]
+    if rows is None:
+        rows = torch.arange(len(cdf), device=cdf.device)
     # u * total may round up to total: stay below it, so that a token of probability zero is never drawn
-    target = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
-    drawn = torch.searchsorted(cdf, target[:, None], right=True).squeeze(1)
-    return drawn.clamp_(max=logp.shape[-1] - 1)
+    target = torch.minimum(uniforms * total[rows], torch.nextafter(total, torch.zeros_like(total))[rows])
+    # the draws of one law side by side, so that its cumulative sum is searched where it lies and not copied for each draw
+    counts = torch.bincount(rows, minlength=len(cdf))
+    order = rows.argsort(stable=True)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[rows[order]]
+    targets = cdf.new_zeros((len(cdf), int(counts.max()) if len(rows) else 0))
+    targets[rows, place] = target
+    return torch.searchsorted(cdf, targets, right=True)[rows, place].clamp_(max=logp.shape[-1] - 1)
