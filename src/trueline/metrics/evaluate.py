@@ -75,7 +75,7 @@ def evaluate(
     >>> [(name, round(e.value, 4)) for name, e in table.items()]
     [('auroc', 0.75), ('aurc', 0.3333)]
     """
-    chosen = [_record(m) for m in metrics]
+    chosen = [metric_record(m) for m in metrics]
     names = [m.name for m in chosen]
     if len(set(names)) != len(names):
         raise InputError(f"a metric was asked for twice: {sorted(n for n in set(names) if names.count(n) > 1)}")
@@ -83,7 +83,8 @@ def evaluate(
     return estimates(sample, chosen, ci)
 
 
-def _record(metric: str | Metric) -> Metric:
+def metric_record(metric: str | Metric) -> Metric:
+    """Return a metric record from a record or a known name."""
     if isinstance(metric, Metric):
         return metric
     if metric not in METRICS:

@@ -1,7 +1,8 @@
 """Smooth calibration error: no bins, one bandwidth that the data choose (Blasiok and Nakkiran 2023).
 
 Residuals (y - p)/n lie on a grid over [0, 1] and are smoothed by a reflected Gaussian of width sigma; smECE_sigma is the integral of the
-absolute value, and the reported number is the fixed point sigma = smECE_sigma. relplot stops its bisection after ten steps and is 2e-4 to 5e-4 off.
+absolute value, and the reported number is the fixed point sigma = smECE_sigma.
+relplot stops its bisection after ten steps and is 2e-4 to 5e-4 off.
 """
 
 from __future__ import annotations

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from trueline.errors import InputError
 from trueline.stats.estimate import FloatArray
 from trueline.stats.intervals import Interval, normal_quantile
-from trueline.stats.sample import SortedSample, group_sums
+from trueline.stats.sample import SortedSample, group_sums, sorted_sample
 
 
 def components(sample: SortedSample) -> tuple[float, FloatArray]:
@@ -49,6 +52,49 @@ def covariance(v1: FloatArray, v2: FloatArray, positive: Any, weights: FloatArra
         cov = float((w * (a - w @ a / mass) * (b - w @ b / mass)).sum()) / mass
         total += cov * (k / (k - 1)) / k
     return total
+
+
+@dataclass(frozen=True)
+class DelongTest:
+    """Two correlated AUROCs on the same rows: values, (2, 2) covariance, z of the difference, two-sided p."""
+
+    auc: FloatArray
+    covariance: FloatArray
+    z: float
+    p: float
+
+
+def delong_test(scores_1: ArrayLike, scores_2: ArrayLike, truth: ArrayLike) -> DelongTest:
+    """Compare the AUROCs of two scores of the same rows; p is 1 where the difference has no variance and is 0.
+
+    Parameters
+    ----------
+    scores_1, scores_2 : (n,) float64
+    truth : (n,) in {0, 1}
+
+    Raises
+    ------
+    InputError
+        On bad input, or fewer than two rows of a class.
+    """
+    samples = [sorted_sample(s, truth, merge=False) for s in (scores_1, scores_2)]
+    if not samples[0].binary:
+        bad = samples[0].first_input(~np.isin(samples[0].truth, (0, 1)))
+        raise InputError(f"truth must be 0 or 1; the first that is not is at index {bad}")
+    y = np.empty(samples[0].n, dtype=bool)
+    y[samples[0].order] = samples[0].positive
+    if min(y.sum(), (~y).sum()) < 2:
+        raise InputError(f"DeLong's test needs two rows of each class; got {y.sum()} with truth 1 and {(~y).sum()} with truth 0")
+    auc, v, one = np.empty(2), np.empty((2, samples[0].n)), np.ones(samples[0].n)
+    for i, sample in enumerate(samples):
+        auc[i], v[i, sample.order] = components(sample)
+    cov = np.array([[covariance(v[i], v[j], y, one) for j in range(2)] for i in range(2)])
+    gap, var = auc[0] - auc[1], cov[0, 0] + cov[1, 1] - 2 * cov[0, 1]
+    # Equal scores leave float noise where the variance is zero.
+    if var <= 1e-18:
+        return DelongTest(auc, cov, 0.0 if abs(gap) < 1e-12 else math.copysign(math.inf, gap), 1.0 if abs(gap) < 1e-12 else 0.0)
+    z = gap / math.sqrt(var)
+    return DelongTest(auc, cov, float(z), math.erfc(abs(z) / math.sqrt(2)))
 
 
 def delong_interval(sample: SortedSample, level: float) -> Interval | None:
