@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import Any
 
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage")
 _TIMEOUT = 60.0
+#: The browser reads commands from descriptor 3 and writes to 4.
+_WIRE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 
 
 def find() -> str | None:
@@ -30,13 +33,10 @@ class Browser:
         to_read, self._write = _high(os.pipe())
         self._read, to_write = _high(os.pipe())
 
-        def wire() -> None:
-            os.dup2(to_read, 3)
-            os.dup2(to_write, 4)
-
         command = [binary, *_FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, pass_fds=(3, 4), preexec_fn=wire, **quiet)
+        wired = [sys.executable, "-c", _WIRE, str(to_read), str(to_write), *command]
+        self._process = subprocess.Popen(wired, pass_fds=(to_read, to_write), **quiet)
         os.close(to_read)
         os.close(to_write)
         self._buffer, self._last, self._session = b"", 0, None

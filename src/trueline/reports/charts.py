@@ -217,8 +217,8 @@ def render(chart: Any, *, label: str, prefix: str) -> Html:
     chart = chart.configure_axis(
         labelColor=_INK, titleColor=_INK, gridColor=_GRID, domainColor=_FAINT, tickColor=_FAINT, titlePadding=8, **font
     )
-    root = ET.fromstring(vl_convert.vegalite_to_svg(chart.to_dict()))
-    _clean(root, prefix)
+    root = ET.fromstring(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
+    _clean(root, _Ids(prefix))
     width = root.get("width", "400")
     root.attrib.pop("width", None)
     root.attrib.pop("height", None)
@@ -226,25 +226,37 @@ def render(chart: Any, *, label: str, prefix: str) -> Html:
     return Html(ET.tostring(root, encoding="unicode"))
 
 
-def _clean(node: ET.Element, prefix: str) -> None:
+class _Ids:
+    """Own ids in order of appearance: the renderer counts on from chart to chart, so its own would differ between reports."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = re.sub(r"[^A-Za-z0-9_-]", "-", prefix)
+        self.known: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        return self.known.setdefault(name, f"{self.prefix}-{len(self.known)}")
+
+
+def _clean(node: ET.Element, own: _Ids) -> None:
     """Keep drawing alone: known elements and attributes, short numbers, the page's colours, own ids."""
     node.tag = node.tag.rpartition("}")[2]
     for name, value in list(node.attrib.items()):
         if name not in _ATTRIBUTES:
             del node.attrib[name]
-            continue
-        value = _NUMBER.sub(lambda m: f"{float(m.group()):.2f}".rstrip("0").rstrip("."), value)
-        value = value.replace("url(#", f"url(#{prefix}-") if name == "clip-path" else f"{prefix}-{value}" if name == "id" else value
-        node.attrib[name] = _PAGE.get(value, value) if name in ("fill", "stroke") else value
+        elif name in ("fill", "stroke"):
+            node.attrib[name] = _PAGE.get(value, value)
+        elif name == "id":
+            node.attrib[name] = own(value)
+        elif name == "clip-path":
+            node.attrib[name] = f"url(#{own(value.removeprefix('url(#').removesuffix(')'))})"
+        else:
+            node.attrib[name] = _NUMBER.sub(lambda m: f"{float(m.group()):.2f}".rstrip("0").rstrip("."), value)
     for child in list(node):
-        if (
-            child.tag.rpartition("}")[2] not in _TAGS
-            or child.get("display") == "none"
-            or (child.tag.endswith("path") and not child.get("d"))
-        ):
+        empty_path = child.tag.endswith("path") and not child.get("d")
+        if child.tag.rpartition("}")[2] not in _TAGS or child.get("display") == "none" or empty_path:
             node.remove(child)
         else:
-            _clean(child, prefix)
+            _clean(child, own)
 
 
 def key(names: Sequence[str], *, shapes: bool = False) -> Html:

@@ -15,7 +15,7 @@ from trueline.stats.estimate import Estimate
 
 Ints = NDArray[np.int64]
 #: Replicates behind a band; fewer than behind a reported interval, since a band is looked at, not quoted.
-_REPLICATES = 500
+_REPLICATES, _FEWEST, _CELLS = 500, 100, 50_000_000
 _BINS = 10
 _MEAN_BINS = 8
 
@@ -29,7 +29,7 @@ def _clusters(view: RunView, rows: Any) -> Any:
 
 
 def _ci(view: RunView) -> CI:
-    return CI(level=view.level, n_boot=_REPLICATES)
+    return CI(level=view.level, n_boot=max(_FEWEST, min(_REPLICATES, _CELLS // max(view.n_items, 1))))
 
 
 def roc(view: RunView, name: str, points: int) -> Curve:

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 class RunLike(Protocol):
     """The part of a run that a report reads."""
 
-    path: Path
-
+    @property
+    def path(self) -> Path: ...
     @property
     def manifest(self) -> Mapping[str, Any]: ...
     @property
@@ -97,7 +97,7 @@ class RunView:
         )
         record = part.get(metric)
         if record is None:
-            return Estimate.undefined(self.problem or "not computed for this run")
+            return Estimate.undefined(self.problem or "not in metrics.json; validate the run again")
         return Estimate.from_json(record)
 
     def ranked(self, metric: str = "auroc") -> list[str]:

@@ -107,8 +107,10 @@ def table(head: list[object], rows: list[list[object]], *, cls: str = "", captio
     for row in rows:
         first = el("th", row[0], scope="row")
         body.append(el("tr", first, *[el("td", cell, cls=kind(i)) for i, cell in enumerate(row[1:], start=1)]))
-    parts = [None if caption is None else el("caption", caption), el("thead", header), el("tbody", *body)]
-    return el("div", el("table", *parts, cls=cls or None), cls="scroll", tabindex="0", role="region", aria_label=caption or "table")
+    box = el("table", el("thead", header), el("tbody", *body), cls=cls or None)
+    # the caption stands outside the scrolling box, so that it is never cut off on a phone
+    above = None if caption is None else el("p", caption, cls="caption")
+    return join([above, el("div", box, cls="scroll", tabindex="0", role="region", aria_label=caption or "table")])
 
 
 def fold(summary: object, *children: object, opened: bool = False, cls: str | None = None) -> Html:

@@ -117,7 +117,7 @@ def items(view: RunView, choice: Choice, found: Scan, caps: Caps) -> Html:
     ]
     for title, positions, nothing in lists:
         cards = [_card(view, i, int(ranks[i]) + 1, choice.estimator, found.rows.get(view.item_ids[i], []), caps) for i in positions]
-        parts += [el("h4", title), el("div", *cards, cls="cards") if cards else empty(nothing)]
+        parts += [el("p", el("strong", title), cls="list"), el("div", *cards, cls="cards") if cards else empty(nothing)]
     return join(parts)
 
 

@@ -59,7 +59,7 @@ def render(runs: Sequence[RunLike]) -> str:
     views = [read_run(run) for run in runs]
     anchors = [f"run{i}" for i in range(1, len(views) + 1)]
     several = len(views) > 1
-    parts: list[object] = [_header(views, anchors)]
+    parts: list[object] = []
     if several:
         parts.append(el("section", el("h2", "Summary"), sections.summary(views, anchors), id="summary"))
     left = _BUDGET - _size(parts)
@@ -68,6 +68,7 @@ def render(runs: Sequence[RunLike]) -> str:
         part = _fitting(run, view, anchor, left // (len(views) - k), several)
         left -= _size([part])
         parts.append(part)
+    parts.insert(0, _header(views, anchors, parts))
     parts += [el("section", el("h2", "How to read this"), glossary(), id="glossary"), _footer()]
     name = sections.title(views[0]) if not several else f"{len(views)} runs"
     return page(f"trueline report: {name}", el("main", *parts))
@@ -90,15 +91,16 @@ def _fitting(run: RunLike, view: RunView, anchor: str, budget: int, several: boo
         part = _run(run, view, anchor, caps, several)
         if _size([part]) <= budget:
             return part
-    note = sections.empty("This run is left out below the summary to keep this file under 5 MB; write a report of it alone.")
+    note = sections.empty("The rest of this run is left out to keep this file under 5 MB; write a report of it alone.")
     return el("section", el("h2", sections.title(view)), note, id=anchor)
 
 
-def _header(views: list[RunView], anchors: list[str]) -> Html:
+def _header(views: list[RunView], anchors: list[str], parts: list[object]) -> Html:
+    """Title, and links to what the parts hold."""
     one = views[0]
     if len(views) == 1:
         title, lead = sections.title(one), f"How far the answers can be trusted, and which score knows when not to. {one.n_items:,} items."
-        links = [(f"{anchors[0]}-{key}", name) for key, name in _CONTENTS]
+        links = [(f"{anchors[0]}-{key}", name) for key, name in _CONTENTS if f'id="{anchors[0]}-{key}"' in str(parts[0])]
     else:
         title, lead = f"{len(views)} runs", "How far the answers can be trusted, and which score knows when not to."
         links = [("summary", "Summary"), *[(a, sections.title(v)) for a, v in zip(anchors, views, strict=True)]]
@@ -132,7 +134,7 @@ def _run(run: RunLike, view: RunView, anchor: str, caps: sections.Caps, several:
         "items": ("Most and least certain items", [items.items(view, choice, found, caps)]),
         "failures": ("Failures and missing numbers", [sections.failures(view, caps)]),
     }
-    parts = [sections.section(f"{anchor}-{key}", title, *inside) for key, (title, inside) in content.items()]
+    parts = [sections.section(f"{anchor}-{key}", title, *inside, level=3 if several else 2) for key, (title, inside) in content.items()]
     return el("section", el("h2", sections.title(view)) if several else None, *parts, id=anchor)
 
 

@@ -37,9 +37,9 @@ class Caps:
     estimators: int = 60
 
 
-def section(anchor: str, title: str, *content: object) -> Html:
-    """Return a titled part of a run's report."""
-    return el("section", el("h3", title), *content, id=anchor)
+def section(anchor: str, title: str, *content: object, level: int = 2) -> Html:
+    """Return a titled part of a run's report; ``level`` is that of its heading."""
+    return el("section", el(f"h{level}", title, cls="part"), *content, id=anchor)
 
 
 def empty(reason: object) -> Html:
