@@ -15,6 +15,7 @@ from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence
 from trueline.estimators.equivalence.keys import Exact, Normalised, Oracle
 
+_JUDGE = re.compile(r"((?:nli|llm)(?:\([^()]*\))?):(.*)", re.DOTALL)
 _SPEC = re.compile(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -71,16 +72,17 @@ def load_equivalence(
     """The judge that a spec names: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``.
 
     canonical: (item id, text) -> canonical form, for ``oracle``. options: settings of the judge (``numbers``, ``labels``, ``self_pairs``,
-    ``batch_size``, ``device``, ``template``); they may also stand in the spec, ``normalised(numbers=false)``. model_options: passed to
+    ``prefix_question``, ``batch_size``, ``device``, ``template``); they may also stand in the spec, ``normalised(numbers=false)``,
+    ``nli(prefix_question=false):PATH``. model_options: passed to
     ``load_model`` for ``llm:``. Raises ``InputError`` for an unknown name, ``oracle`` without an oracle, or an unknown option.
     """
-    scheme, colon, rest = spec.partition(":")
-    if colon and scheme in ("nli", "llm"):
-        if not rest:
-            raise InputError(f"{spec!r} names nothing after the colon; give {scheme}:{'PATH' if scheme == 'nli' else 'MODEL'}")
-        return _load_judge(scheme, rest, model_options or {}, options)
-    name, given = parse_spec(spec)
+    judge = _JUDGE.fullmatch(spec)
+    name, given = parse_spec(judge[1] if judge else spec)
     options = {**given, **options}
+    if judge:
+        if not judge[2]:
+            raise InputError(f"{spec!r} names nothing after the colon; give {name}:{'PATH' if name == 'nli' else 'MODEL'}")
+        return _load_judge(name, judge[2], model_options or {}, options)
     if name == "oracle":
         if canonical is None:
             raise InputError(

@@ -49,6 +49,7 @@ class TopKMargin:
 class TopKEntropy:
     r"""Entropy of the k most probable alternatives, renormalised and divided by log k: 1 - negentropy; in [0, 1].
 
+    Where fewer than k were captured (APIs, small vocabularies), k is their number.
     reduce: ``"mean"`` over tokens or ``"max"`` (the least certain token; uqlm's minimal negentropy).
     """
 
@@ -70,7 +71,7 @@ class TopKEntropy:
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64. Raises as ``TopKMargin.score``."""
         top, tokens = _largest(trace, self.k, self.on_empty)
-        entropy = tokens.with_values(topk_entropy(top) / np.log(self.k))
+        entropy = tokens.with_values(topk_entropy(top) / np.log(max(top.shape[1], 2)))
         return entropy.mean() if self.reduce == "mean" else entropy.max()
 
 
@@ -82,8 +83,10 @@ def topk_entropy(logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _largest(trace: Trace, k: int, on_empty: OnEmpty) -> tuple[NDArray[np.float64], Ragged]:
-    """(n_tokens, k) largest log-probs of each greedy token, descending, and a Ragged of the same tokens, one row an item."""
+    """(n_tokens, k or as many as were captured) largest log-probs of each greedy token, descending, and a Ragged of
+    the same tokens, one row an item.
+    """
     alternatives, tokens = greedy_topk(trace, on_empty)
-    if alternatives.shape[1] < k or np.isneginf(alternatives[:, :k]).all(axis=1).any():
-        raise InputError(f"k={k} alternatives a token are needed, {alternatives.shape[1]} were captured; capture more or lower k")
+    if len(alternatives) and (alternatives.shape[1] < 2 or np.isneginf(alternatives.max(axis=1)).any()):
+        raise InputError("at least 2 alternatives a token are needed; capture more (top_k_alternatives)")
     return -np.sort(-alternatives, axis=1)[:, :k], tokens

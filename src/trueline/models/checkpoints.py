@@ -27,13 +27,14 @@ def read_checkpoint(
         source = str(Path(source).expanduser())
         if not Path(source).is_dir():
             raise ModelError(f"no directory {source!r}; hf: takes a directory with a checkpoint, or a hub id such as org/name")
+    numbers = _dtype(dtype, device)
     common = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, **common)
             model, report = AutoModelForCausalLM.from_pretrained(
                 source,
-                dtype="auto" if dtype == "auto" else _dtype(dtype, device),
+                dtype=numbers,
                 use_safetensors=True,
                 output_loading_info=True,
                 **({} if attn_implementation is None else {"attn_implementation": attn_implementation}),
@@ -113,6 +114,8 @@ def hash_tokenizer(tokenizer: Any) -> str:
 def _dtype(dtype: str | None, device: str) -> Any:
     if dtype is None:
         return torch.float32 if device == "cpu" else "auto"
+    if dtype == "auto":
+        return dtype
     if dtype not in _DTYPES:
         raise InputError(f"unknown dtype {dtype!r}; known: auto, {', '.join(_DTYPES)}")
     return _DTYPES[dtype]
@@ -126,7 +129,7 @@ def _explain(source: str, error: BaseException) -> str:
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         return f"the directory {source!r} has no config.json, so it is not a checkpoint of transformers"
-    if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or "safetensors" in text:
+    if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or (isinstance(error, OSError) and "safetensors" in text):
         return (
             f"the checkpoint {source!r} has no usable safetensors weights, and pickles are never loaded; convert it where you trust it: "
             f"AutoModelForCausalLM.from_pretrained(SOURCE, use_safetensors=False).save_pretrained(TARGET) [{text[:200]}]"
@@ -140,7 +143,7 @@ def _explain(source: str, error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bar and no advice while a checkpoint loads; the settings are put back."""
     from transformers.utils import logging
 

@@ -27,12 +27,14 @@ class NLI:
 
     path: local directory, or a Hub id. labels: the classes in the order of the logits, comma separated, for a config that names none
     ("contradiction,neutral,entailment"); empty: read from ``config.id2label``. self_pairs: also send (text, text) instead of taking
-    that an answer entails itself. device: "auto" is CUDA where there is one.
+    that an answer entails itself. prefix_question: put the question in front of both answers (short answers need it; without it equal
+    pairs of different questions are judged once). device: "auto" is CUDA where there is one.
     """
 
     path: str
     labels: str = ""
     self_pairs: bool = False
+    prefix_question: bool = True
     batch_size: int = 128
     device: str = "auto"
     _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -57,8 +59,10 @@ class NLI:
         return fingerprint
 
     def render(self, question: str, premise: str, hypothesis: str) -> tuple[str, str]:
-        """Question and answer, twice."""
-        return (f"{question} {premise}", f"{question} {hypothesis}") if question else (premise, hypothesis)
+        """Question and answer, twice; the answers alone without ``prefix_question``."""
+        if not question or not self.prefix_question:
+            return premise, hypothesis
+        return f"{question} {premise}", f"{question} {hypothesis}"
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> Verdicts:
         """Verdicts on rendered pairs, one forward pass. Raises ``ModelError`` when the checkpoint cannot be loaded."""
@@ -130,15 +134,25 @@ def _files(path: str) -> list[Path]:
 
 def _load(path: str, device: str) -> tuple[Any, Any]:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from trueline.models.checkpoints import quiet
 
     if Path(path).is_dir() and not any(Path(path).glob("*.safetensors")):
         raise ModelError(f"{path} holds no safetensors weights; other formats can run code when loaded, so convert the checkpoint first")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForSequenceClassification.from_pretrained(path, use_safetensors=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                path, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be loaded as a sequence-classification checkpoint: {error}") from error
+    if report["missing_keys"]:
+        # a checkpoint without a classification head would get a random one
+        lacking = sorted(report["missing_keys"])
+        raise ModelError(f"{path} lacks {len(lacking)} weights of {type(model).__name__} (first: {lacking[0]}); it is no NLI checkpoint")
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     return tokenizer, model.to(where).eval()
 
