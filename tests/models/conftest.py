@@ -81,6 +81,16 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 @pytest.fixture(scope="session")
+def build_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
+    return make_tokenizer
+
+
+@pytest.fixture(scope="session")
+def build_network() -> Callable[..., Any]:
+    return make_network
+
+
+@pytest.fixture(scope="session")
 def make_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., LocalModel]:
     cache: dict[str, LocalModel] = {}
 

@@ -78,9 +78,11 @@ class TextCodec:
 
     def stop_candidates(self, stops: Sequence[str], vocabulary: int) -> NDArray[np.bool_]:
         """(vocabulary,) bool: tokens that may complete a stop string. Only after these does a row need decoding."""
-        if any(stop[-1].isspace() for stop in stops):
-            return np.ones(vocabulary, dtype=bool)  # decoders add and drop blanks: no token is safe
-        last = {stop[-1] for stop in stops} | {"\ufffd"}
+        if any(stop[-1] == " " for stop in stops):
+            return np.ones(vocabulary, dtype=bool)  # decoders add and drop blanks by context: any token may bring one
+        last = {stop[-1] for stop in stops}
+        if not all(character.isascii() for character in last):
+            last.add("\ufffd")  # part of a character that a later token completes
         known = min(vocabulary, len(self.tokenizer))
         pieces = self.decode([[token] for token in range(known)])
         candidates = np.ones(vocabulary, dtype=bool)
