@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 import trueline as tl
 from trueline.knownworld import World, load_task
@@ -52,7 +53,8 @@ def train_model(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> GPT2LMH
         rows = [torch.tensor(encoded[i]) for i in rng.integers(len(encoded), size=BATCH)]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=end)
         labels = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
-        loss = model(input_ids=ids, labels=labels).loss
+        logits = model(input_ids=ids, attention_mask=(labels != -100).long()).logits
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -82,6 +84,7 @@ def main(out: Path) -> None:
     texts = [f"Question: {d.question}\nAnswer: {d.reply}" for d in documents]
     tokenizer = train_tokenizer(texts)
     model = train_model(texts, tokenizer)
+    logging.disable_progress_bar()
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_questions(out / "questions.csv", names)
