@@ -1,6 +1,6 @@
 """The models that the peer comparison runs on, built from nothing: a small language model and a judge, both local.
 
-    python benchmarks/peers/fixture.py FOLDER [--seconds 90]
+    python benchmarks/peers/fixture.py FOLDER [--steps 700]
 
 Invented gardens and what grows in them: 300 questions, each with one to four true answers of known probability. A GPT-2 of about 3 million
 parameters (6 layers, 192 wide) with its own byte-level BPE learns them; the judge is a DeBERTa for three-way inference (2 layers, 64 wide)
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +72,12 @@ def tokenizer(corpus: list[str], folder: Path, judge: bool) -> PreTrainedTokeniz
     return made
 
 
-def train(model: GPT2LMHeadModel, tok: PreTrainedTokenizerFast, facts: list[tuple[str, dict[str, float]]], seconds: float) -> float:
-    """Learn the answers for so many seconds; returns the last loss."""
+def train(model: GPT2LMHeadModel, tok: PreTrainedTokenizerFast, facts: list[tuple[str, dict[str, float]]], steps: int) -> float:
+    """Learn the answers for so many steps of 48 questions; returns the last loss."""
     rng = np.random.default_rng(1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    begin, loss = time.monotonic(), torch.tensor(float("nan"))
-    while time.monotonic() - begin < seconds:
+    loss = torch.tensor(float("nan"))
+    for _ in range(steps):
         rows = []
         for k in rng.integers(len(facts), size=48):
             question, law = facts[int(k)]
@@ -98,7 +97,7 @@ def train(model: GPT2LMHeadModel, tok: PreTrainedTokenizerFast, facts: list[tupl
     return float(loss.detach())
 
 
-def build(out: Path, seconds: float) -> None:
+def build(out: Path, steps: int) -> None:
     """Write model/, nli/, items.json and questions.jsonl under ``out``."""
     torch.manual_seed(0)
     facts = questions()
@@ -106,7 +105,7 @@ def build(out: Path, seconds: float) -> None:
     tok = tokenizer(corpus, out / "model", judge=False)
     ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tok), n_positions=512, n_embd=192, n_layer=6, n_head=6, **ids))
-    loss = train(model, tok, facts, seconds)
+    loss = train(model, tok, facts, steps)
     model.save_pretrained(out / "model")
     judge = tokenizer(corpus, out / "nli", judge=True)
     labels = {0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}
@@ -127,7 +126,7 @@ def build(out: Path, seconds: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--steps", type=int, default=700)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    build(given.out, given.seconds)
+    build(given.out, given.steps)
