@@ -250,7 +250,9 @@ def test_an_imported_run_with_a_bare_manifest(make_run: Any) -> None:
             row.update(token_texts=None, token_logprobs=None, finish_reason=None)
 
     bare: dict[str, Any] = {"model": {"uri": None}, "settings": {}, "counts": {}, "versions": {}, "trueline": None}
-    seen = write(make_run(n=30, changes=change, status="imported", created=None, **bare))
+    seen = write(make_run(n=30, changes=change, status="imported", created=None, notes=["2 lines <skipped>"], **bare))
+    assert "2 lines <skipped>" in seen.text
+    assert "None" not in seen.text
     assert "generations made elsewhere on questions.csv" in seen.text
     assert "not recorded" in seen.text
     assert "trueline import questions.csv" in seen.text

@@ -10,23 +10,9 @@ import numpy as np
 from trueline.reports import charts, curves
 from trueline.reports.data import Floats, RunView
 from trueline.reports.html import Html, el, join, plain, table
-from trueline.reports.sections import Caps, code, empty
+from trueline.reports.sections import Caps, code, empty, estimator_costs
 from trueline.reports.wording import Notes, number
 
-#: Estimators by what they look at; a chart shows the best of each, since members of a family draw nearly the same curve.
-FAMILIES = {
-    "likelihood": (
-        "sequence_nll",
-        "mean_nll",
-        "perplexity",
-        "max_token_nll",
-        "mean_token_entropy",
-        "max_token_entropy",
-        "self_certainty",
-        "topk_margin",
-    ),
-    "asked": ("p_true", "verbalized_1s", "verbalized_2s"),
-}
 _MAX_STRATA = 8
 _MIN_DISTINCT = 5
 _CALM = 0.1
@@ -34,13 +20,15 @@ _STATED_TIMES = "times the corpus states the fact"
 
 
 def family(name: str) -> str:
-    """Return the family of an estimator: "likelihood", "asked" or "samples"."""
-    bare = name.partition("(")[0]
-    return next((kind for kind, members in FAMILIES.items() if bare in members), "samples")
+    """Return what an estimator looks at: "likelihood" of the answer, "samples", or the model "asked" again; read off its cost."""
+    cost = estimator_costs().get(name.partition("(")[0])
+    if cost is None or "M" in cost:
+        return "samples"
+    return "likelihood" if cost == "0" else "asked"
 
 
 def chosen(view: RunView) -> list[str]:
-    """Return the best estimator of each family, best first."""
+    """Return the best estimator of each family, best first: members of a family draw nearly the same curve."""
     found: dict[str, str] = {}
     for name in view.ranked():
         if name in view.scores and view.estimate(name, "auroc").defined:
@@ -79,7 +67,12 @@ def _reliability(view: RunView, name: str, prefix: str, *, stated: bool) -> Html
         caption = join(["Confidence that the model states, ", code(name), f", taken as it is.{error}"])
     else:
         caption = join(["Confidence from ", code(name), f", calibrated on other folds of the same items.{error}"])
-    caption = join([caption, f" {len(bins.x)} bins, bars are {100 * view.level:g} % intervals, larger dots hold more items."])
+    caption = join(
+        [
+            caption,
+            f" {len(bins.x)} bin{'' if len(bins.x) == 1 else 's'}, bars are {100 * view.level:g} % intervals, larger dots hold more items.",
+        ]
+    )
     chart = charts.reliability(bins, counts)
     return charts.figure(chart, label=f"Reliability diagram of {name}", prefix=f"{prefix}-rel-{name}", caption=caption)
 
@@ -162,7 +155,7 @@ def _correlations(view: RunView, caps: Caps) -> Html | None:
     notes = Notes()
     names = [n for n in view.ranked(columns[0][0]) if any(view.estimate(n, m).defined for m, _ in columns)][: caps.estimators]
     rows: list[list[object]] = [[code(n), *[notes.line(view.estimate(n, m)) for m, _ in columns]] for n in names]
-    caption = f"Rank correlation of each estimator with the true uncertainty; with {100 * view.level:g} % intervals"
+    caption = f"Rank correlation of each estimator with the true uncertainty, with {100 * view.level:g} % intervals"
     head: list[object] = ["Estimator", *[f"\u03c1 with {label}" for _, label in columns]]
     return join([table(head, rows, cls="tight", caption=caption, numeric=1), notes.html()])
 

@@ -53,6 +53,8 @@ def code(text: object, limit: int = 300) -> Html:
     return el("code", visible(raw[:limit]), " \u2026" if len(raw) > limit else None)
 
 
+_COIN = 0.5
+
 # -- headline -------------------------------------------------------------------------------------------------------
 
 
@@ -77,19 +79,39 @@ def _ranking(view: RunView) -> list[Html]:
     if not ranked:
         return [undefined("AUROC", view.estimate(next(iter(view.ranked()), ""), "auroc"))]
     best = view.estimate(ranked[0], "auroc")
-    rivals = [n for n in ranked[1:] if view.estimate(n, "auroc").high >= best.low] if has_interval(best) else []
-    parts: list[object] = [
-        el("strong", code(ranked[0]), " tells right from wrong best: "),
-        f"of one right and one wrong answer, it takes the wrong one as less certain {percent(best.value, best.n)} of the time ",
-        bracket(best, share=True),
-        ".",
-    ]
-    if len(ranked) > 1:
-        parts.append(
-            f" It is the best of {len(ranked)} estimators on these very items, so its number flatters it a little; "
-            f"the intervals of {len(rivals) or 'none'} of the others reach into its own."
-        )
-    return [join(parts)]
+    chance = f"{percent(best.value, best.n)} of the time "
+    if has_interval(best) and best.low <= _COIN:
+        parts: list[object] = [
+            el("strong", "No score clearly tells right from wrong: "),
+            join(
+                [
+                    "of one right and one wrong answer, the best of them, ",
+                    code(ranked[0]),
+                    f", takes the wrong one as less certain {chance}",
+                ]
+            ),
+            join([bracket(best, share=True), ", and its interval holds 50\u202f%, a coin."]),
+        ]
+    else:
+        parts = [
+            el("strong", code(ranked[0]), " tells right from wrong best: "),
+            f"of one right and one wrong answer, it takes the wrong one as less certain {chance}",
+            join([bracket(best, share=True), "."]),
+        ]
+    return [join([*parts, _rivals(view, ranked, best)])]
+
+
+def _rivals(view: RunView, ranked: list[str], best: Estimate) -> str | None:
+    """How far the choice of the best can be trusted."""
+    if len(ranked) < 2 or not has_interval(best):
+        return None
+    reaching = sum(view.estimate(n, "auroc").high >= best.low for n in ranked[1:])
+    overlap = (
+        f"the intervals of {reaching} of the other {len(ranked) - 1} reach into its own"
+        if reaching
+        else "no other interval reaches into its own"
+    )
+    return f" It is the best of {len(ranked)} estimators on these very items, so its number flatters it a little; {overlap}."
 
 
 def _selective(view: RunView) -> list[Html]:
@@ -136,9 +158,9 @@ def method(view: RunView, truncated: str | None) -> Html:
         ("Grader", code(view.metrics.get("grader") or s("task", "grader") or "none")),
         ("Equivalence judge", _judges(view)),
         ("Samples an item", _or_unknown(s("settings", "samples"))),
-        ("Sampling law", _law(law)),
+        ("Sampling law", _law(law, s("status") == "imported")),
         ("Seed", _or_unknown(s("settings", "seed"))),
-        ("Longest answer", join([_or_unknown(s("settings", "max_new_tokens")), " new tokens", f"; {truncated}" if truncated else ""])),
+        ("Longest answer", _longest(s("settings", "max_new_tokens"), truncated)),
         (
             "Intervals",
             f"{100 * view.level:g} %, each with its method in metrics.json; "
@@ -147,7 +169,7 @@ def method(view: RunView, truncated: str | None) -> Html:
         ("Date", _or_unknown(s("created"))),
         ("Versions", _versions(view)),
         ("Status", _or_unknown(s("status"))),
-        ("Command", code(s("command") or command(view), 1000)),
+        ("Command to repeat it", code(s("command") or command(view), 1000)),
     ]
     pairs = [part for name, value in facts for part in (el("dt", name), el("dd", value))]
     return el("dl", *pairs, cls="facts")
@@ -167,8 +189,10 @@ def command(view: RunView) -> str:
         "top-p": law.get("top_p"),
         "top-k": law.get("top_k"),
         "max-new-tokens": s("settings", "max_new_tokens"),
+        "limit": s("task", "limit"),
+        "equivalence": s("judge"),
     }
-    parts += [f"--{name} {value}" for name, value in options.items() if value is not None]
+    parts += [f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
     return " ".join([*parts, "--out", shlex.quote(view.name)])
 
 
@@ -191,14 +215,18 @@ def _or_unknown(value: Any) -> Html:
     return el("span", "not recorded", cls="faint") if value is None else visible(str(value)[:500])
 
 
-def _law(law: Mapping[str, Any]) -> Html:
-    if not law:
+def _law(law: Mapping[str, Any], imported: bool) -> Html:
+    if law.get("temperature") is None:
         return _or_unknown(None)
     top_p, top_k = law.get("top_p"), law.get("top_k")
     parts = [f"temperature {law.get('temperature')}"]
     parts.append("no nucleus cut" if top_p in (None, 1, 1.0) else f"top-p {top_p}")
     parts.append("no top-k cut" if not top_k else f"top-k {top_k}")
-    return visible(", ".join(parts) + "; log-probs are the model's own, whatever the law")
+    return visible(", ".join(parts) + ("" if imported else "; log-probs are the model's own, whatever the law"))
+
+
+def _longest(limit: Any, truncated: str | None) -> Html:
+    return join([_or_unknown(None) if limit is None else f"{limit} new tokens", f"; {truncated}" if truncated else None])
 
 
 def _judges(view: RunView) -> Html:
@@ -230,12 +258,12 @@ def estimators(view: RunView, caps: Caps, prefix: str) -> Html:
     names = view.ranked()
     if not names:
         return empty("No estimator has scored this run yet; `trueline score RUN` does.")
-    shown, costs, notes = names[: caps.estimators], _costs(), Notes()
+    shown, costs, notes = names[: caps.estimators], estimator_costs(), Notes()
     rows: list[list[object]] = []
     for name in shown:
         missing, _ = view.missing(name)
         cells: list[object] = [notes.cell(view.estimate(name, metric)) for metric, _ in _COLUMNS]
-        rows.append([code(name), *cells, f"{missing:,}", costs.get(name.partition("(")[0], "")])
+        rows.append([code(name), *cells, f"{missing:,}", costs.get(name.partition("(")[0], "").replace("^2", "\u00b2")])
     head: list[object] = ["Estimator", *[title for _, title in _COLUMNS], "Missing", "Cost"]
     left = f" The last {len(names) - len(shown)} of {len(names)} are left out." if len(names) > len(shown) else ""
     caption = f"Estimators, best AUROC first; {100 * view.level:g} % intervals under each value.{left}"
@@ -244,7 +272,8 @@ def estimators(view: RunView, caps: Caps, prefix: str) -> Html:
     return join([table(head, rows, cls="wide", caption=caption, numeric=1), *below, _forests(view, shown, prefix)])
 
 
-def _costs() -> dict[str, str]:
+def estimator_costs() -> dict[str, str]:
+    """Return the cost of every estimator of the catalog, beyond the greedy answer."""
     from trueline.catalog import all_entries
 
     return {entry.name: entry.cost for entry in all_entries() if entry.kind == "estimator"}
@@ -324,7 +353,7 @@ def _table_of_reasons(title: str, column: str, reasons: Counter[str], caps: Caps
 
 def warnings(view: RunView, truncated_share: float) -> Html | None:
     """Return what a reader must know before trusting a number, or None."""
-    found = [str(w) for w in view.metrics.get("warnings", [])]
+    found = [str(w) for w in [*view.metrics.get("warnings", []), *(view.setting("notes") or [])]]
     status = view.setting("status")
     if status == "running":
         found.append("The run is not complete: it was stopped, or is still going on. Numbers are over the items done so far.")
