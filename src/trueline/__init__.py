@@ -5,6 +5,8 @@ The names below are imported when they are first used, so that ``import trueline
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -81,9 +83,27 @@ def __getattr__(name: str) -> Any:
     if name not in _SOURCES:
         raise AttributeError(f"module 'trueline' has no attribute {name!r}")
     value = getattr(import_module(_SOURCES[name]), name)
-    globals()[name] = value  # also puts the function `measure` in place of the submodule of that name
+    if name != "measure":
+        globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _CallableModule(ModuleType):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.measure(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """Once somebody imports the submodule ``trueline.measure``, Python binds it over the function: so the module can be called too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "measure" and isinstance(value, ModuleType):
+            value.__class__ = _CallableModule
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -37,6 +37,8 @@ def validate(
 
         document = open_run(target).validate(**options)
     else:
+        if not target.exists() and not target.suffix:
+            raise InputError(f"no run directory or table at {target}")
         if not (score and correct):
             raise InputError(f"{target} is a table: name its columns with --score COL --correct COL")
         from trueline.scoretable import validate_table

@@ -45,7 +45,8 @@ ROUNDING = 1e-6
 _PEEK = 100
 
 GREEDY, SAMPLE = 0, 1
-_KINDS = {None: SAMPLE, "": SAMPLE, "sample": SAMPLE, "greedy": GREEDY}
+_KINDS = {"sample": SAMPLE, "greedy": GREEDY}
+_NO_TEXT = "no text in the imported file"
 
 
 class Row(NamedTuple):
@@ -114,6 +115,8 @@ class GenerationFile:
         counts: list[list[int]] = []  # of each item: greedy rows, sampled rows
         columns = {**self.columns, "messages": None}
         id_column = self.columns["id"] or ""
+        ordered = ["text", *(role for role in BY_GENERATION if role not in _ITEM and role != "text")]
+        present = [(role, column) for role in ordered if (column := self.columns[role]) is not None]
         for line, row in read_rows(self.path, self.bad):
             try:
                 ident = row.get(id_column)
@@ -122,7 +125,7 @@ class GenerationFile:
                 ident = as_text(ident)
                 number = index.get(ident, len(index))
                 count = counts[number] if number < len(counts) else [0, 0]
-                generation = _generation(row, columns, number, count, line)
+                generation = _generation(row, present, number, count, line)
             except InputError as error:
                 self.bad.add(line, str(error))
                 continue
@@ -175,34 +178,39 @@ def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index:
 
 def _row(index: int, kind: int, draw: int, text: Any, logprobs: list[float] | None, law: tuple[Any, ...], verdict: Any, line: int) -> Row:
     said = None if text is None else as_text(text)
-    error = "no text in the imported file" if text is None else None
+    error = _NO_TEXT if text is None else None
     temperature, top_p, top_k = law
     top_k = None if top_k is None else int(top_k)
     return Row(index, kind, draw, said, error, logprobs, None, temperature, top_p, top_k, None, _verdict(verdict), line)
 
 
-def _generation(row: Mapping[str, Any], columns: Mapping[str, str | None], number: int, count: list[int], line: int) -> Row:
-    def cell(role: str) -> Any:
-        column = columns[role]
-        return None if column is None else row.get(column)
-
-    kind = cell("kind")
+def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: int, count: list[int], line: int) -> Row:
+    get = row.get
+    cells = {role: value for role, column in columns if (value := get(column)) is not None and value != ""}
+    kind = cells.get("kind", "sample")
     if kind not in _KINDS:
         raise InputError(f"kind is {str(kind)[:40]!r}; expected greedy or sample")
     code = _KINDS[kind]
-    draw = _number(cell("draw"), "draw")
+    draw = _number(cells.get("draw"), "draw")
     if draw is not None and (draw < 0 or draw != int(draw)):
         raise InputError(f"draw is {draw:g}; expected a whole number from 0")
-    law = tuple(_number(cell(role), role) for role in ("temperature", "top_p", "top_k")) if code == SAMPLE else (None, None, None)
-    place = count[code] if draw is None else int(draw)
-    found = _row(number, code, place, cell("text"), _logprobs(cell("token_logprobs")), law, cell("correct"), line)
-    extra = {role: cell(role) for role in ("finish_reason", "error", "seed")}
-    if any(value not in (None, "") for value in extra.values()):
-        seed = _number(extra["seed"], "seed")
-        problem = as_text(extra["error"]) if extra["error"] else found.error
-        reason = as_text(extra["finish_reason"]) if extra["finish_reason"] else None
-        found = found._replace(finish_reason=reason, error=problem, seed=None if seed is None else int(seed))
-    return found
+    seed, top_k = _number(cells.get("seed"), "seed"), _number(cells.get("top_k"), "top_k")
+    text = get(columns[0][1])
+    return Row(
+        item=number,
+        kind=code,
+        draw=count[code] if draw is None else int(draw),
+        text=None if text is None else as_text(text),
+        error=as_text(cells["error"]) if "error" in cells else _NO_TEXT if text is None else None,
+        token_logprobs=_logprobs(cells.get("token_logprobs")),
+        finish_reason=as_text(cells["finish_reason"]) if "finish_reason" in cells else None,
+        temperature=_number(cells.get("temperature"), "temperature") if code == SAMPLE else None,
+        top_p=_number(cells.get("top_p"), "top_p") if code == SAMPLE else None,
+        top_k=None if top_k is None or code == GREEDY else int(top_k),
+        seed=None if seed is None else int(seed),
+        correct=_verdict(cells.get("correct")),
+        line=line,
+    )
 
 
 def _list(value: Any, role: str) -> list[Any] | None:
@@ -252,6 +260,8 @@ def _logprobs(value: Any) -> list[float] | None:
 def _number(value: Any, role: str) -> float | None:
     if value is None or value == "":
         return None
+    if type(value) is int:
+        return value
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -32,6 +32,10 @@ def load_task(
     task = uri if isinstance(uri, Task) else _load(str(uri), mapping, skip_bad, limit, options)
     changes: dict[str, Any] = {}
     if grader is not None:
+        from trueline.tasks.graders import load_grader
+
+        if not (isinstance(grader, str) and grader.startswith("llm:")):  # a judge is loaded when it is needed
+            load_grader(grader, task)
         changes["grader"] = grader
     if limit is not None and limit < len(task.items):
         if limit < 1:

@@ -187,6 +187,8 @@ def check_mapping(mapping: Mapping[str, str], roles: Iterable[str]) -> None:
 def as_text(value: Any) -> str:
     """A cell as text; lone surrogates, which no UTF-8 file can hold, become U+FFFD."""
     text = value if isinstance(value, str) else str(value)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
