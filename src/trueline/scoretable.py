@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trueline.errors import InputError
 from trueline.tasks.tables import BadLines, as_text, find_file, pick_column, read_rows
+
+if TYPE_CHECKING:
+    from trueline.validation import Truth
+
+Rows = Sequence[tuple[int, Mapping[str, Any]]]
 
 _RIGHT = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0}
 _MISSING = {"", "nan", "null", "none", "na"}
@@ -33,7 +38,7 @@ def validate_table(
 
     Raises ``InputError`` for a missing file or column (with the names found), and for a cell that is no number, with its line.
     """
-    from trueline.validation import MUCH_MISSING, Truth, headline, validate_scores
+    from trueline.validation import MUCH_MISSING, headline, validate_scores
 
     names = [score] if isinstance(score, str) else list(score)
     found = find_file(path)
@@ -44,17 +49,7 @@ def validate_table(
     wanted = {"correct": correct, **{name: name for name in names}, **({"cluster": cluster} if cluster else {})}
     for role in wanted:
         pick_column(role, (), columns, wanted, found)
-    unknown = np.full(len(rows), np.nan)
-    truth = Truth(
-        item_ids=tuple(f"line {line}" for line, _ in rows),
-        correct=np.array([_right(row.get(correct), correct, line, found) for line, row in rows]),
-        refused=np.zeros(len(rows)),
-        expected_error=unknown,
-        known={},
-        length=unknown,
-        clusters=np.array([as_text(row.get(cluster)) for _, row in rows], dtype=object) if cluster else None,
-        answer="table",
-    )
+    truth = _truth(rows, correct, cluster, found)
     settings: dict[str, Any] = {"level": level, "n_boot": n_boot, "seed": seed}
     table: dict[str, Any] = {}
     warnings: list[str] = []
@@ -77,6 +72,22 @@ def validate_table(
         "estimators": table,
         "warnings": warnings,
     }
+
+
+def _truth(rows: Rows, correct: str, cluster: str | None, path: Path) -> Truth:
+    from trueline.validation import Truth
+
+    unknown = np.full(len(rows), np.nan)
+    return Truth(
+        item_ids=tuple(f"line {line}" for line, _ in rows),
+        correct=np.array([_right(row.get(correct), correct, line, path) for line, row in rows]),
+        refused=np.zeros(len(rows)),
+        expected_error=unknown,
+        known={},
+        length=unknown,
+        clusters=np.array([as_text(row.get(cluster)) for _, row in rows], dtype=object) if cluster else None,
+        answer="table",
+    )
 
 
 def _json(estimates: Mapping[str, Any]) -> dict[str, Any]:
