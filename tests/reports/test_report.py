@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -252,8 +253,9 @@ def test_an_imported_run_with_a_bare_manifest(make_run: Any) -> None:
     bare: dict[str, Any] = {"model": {"uri": None}, "settings": {}, "counts": {}, "versions": {}, "trueline": None}
     seen = write(make_run(n=30, changes=change, status="imported", created=None, notes=["2 lines <skipped>"], **bare))
     assert "2 lines <skipped>" in seen.text
+    assert "Probability the model gave each token" not in seen.text
     assert "None" not in seen.text
-    assert "generations made elsewhere on questions.csv" in seen.text
+    assert "questions.csv (generations made elsewhere)" in seen.text
     assert "not recorded" in seen.text
     assert "trueline import questions.csv" in seen.text
     assert "whether answers were cut off is not recorded" in seen.text
@@ -287,3 +289,27 @@ def test_truncated_answers_are_warned_about(make_run: Any) -> None:
 @pytest.mark.usefixtures("plain_charts")
 def test_the_known_world_section_says_why_it_is_empty(make_run: Any) -> None:
     assert "The true uncertainty of these questions is not known" in write(make_run(n=20)).text
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_no_winner_is_named_where_none_is_clear(make_run: Any) -> None:
+    run = make_run(n=12, correct=[bool(i % 2) for i in range(12)])
+    assert "No score clearly tells right from wrong" in write(run).text
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_estimators_that_cannot_be_served_are_listed_by_reason(make_run: Any) -> None:
+    run = make_run(n=12)
+    info = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
+    info |= {name: {"left_out": f"{name}: no greedy <rows>"} for name in ("perplexity", "luq")}
+    (run.path / "scores.json").write_text(json.dumps(info), encoding="utf-8")
+    assert re.search(r"no greedy <rows>luq, perplexity", write(run).text)
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_scores_that_are_newer_than_the_metrics_are_undefined_with_the_reason(make_run: Any) -> None:
+    run = make_run(n=30)
+    document = run.validate(n_boot=50)
+    del document["estimators"]["mean_nll"]
+    (run.path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+    assert "not in metrics.json; validate the run again" in write(run).text

@@ -113,12 +113,16 @@ def items(view: RunView, choice: Choice, found: Scan, caps: Caps) -> Html:
     )
     parts: list[object] = [
         el("p", "Ordered by ", code(choice.estimator), f"; {len(choice.all())} of {view.n_items:,} items are shown."),
-        legend(),
+        legend() if any(_coloured(rows) for rows in found.rows.values()) else None,
     ]
     for title, positions, nothing in lists:
         cards = [_card(view, i, int(ranks[i]) + 1, choice.estimator, found.rows.get(view.item_ids[i], []), caps) for i in positions]
         parts += [el("p", el("strong", title), cls="list"), el("div", *cards, cls="cards") if cards else empty(nothing)]
     return join(parts)
+
+
+def _coloured(rows: list[Mapping[str, Any]]) -> bool:
+    return any(row.get("token_logprobs") for row in rows)
 
 
 def legend() -> Html:
@@ -141,7 +145,7 @@ def _card(view: RunView, i: int, rank: int, estimator: str, rows: list[Mapping[s
     where = f"{plain(estimator)} {number(float(view.scores[estimator][i]))}, rank {rank:,} of {view.n_items:,}"
     parts: list[object] = [
         el("p", _verdict(grade), " ", el("span", f"{where}; item {plain(view.item_ids[i])[:80]}", cls="label")),
-        el("p", quote(view.questions[i], caps.question), cls="question"),
+        el("p", quote(view.questions[i] or "question not recorded", caps.question), cls="question" if view.questions[i] else "faint"),
         el("p", el("span", "Answer", cls="label"), _answer(answer, caps)),
     ]
     if view.references[i]:

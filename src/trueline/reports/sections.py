@@ -106,11 +106,9 @@ def _rivals(view: RunView, ranked: list[str], best: Estimate) -> str | None:
     if len(ranked) < 2 or not has_interval(best):
         return None
     reaching = sum(view.estimate(n, "auroc").high >= best.low for n in ranked[1:])
-    overlap = (
-        f"the intervals of {reaching} of the other {len(ranked) - 1} reach into its own"
-        if reaching
-        else "no other interval reaches into its own"
-    )
+    others = len(ranked) - 1
+    several = "all" if reaching == others else f"{reaching} of the"
+    overlap = f"the intervals of {several} {others} others reach into its own" if reaching else "no other interval reaches into its own"
     return f" It is the best of {len(ranked)} estimators on these very items, so its number flatters it a little; {overlap}."
 
 
@@ -147,7 +145,7 @@ def method(view: RunView, truncated: str | None) -> Html:
     """Return what was measured and how."""
     s = view.setting
     law = s("settings", "law") or {}
-    answer = "greedy answer" if view.answer[0] == "greedy" else f"sample {view.answer[1]}"
+    answer = "the greedy answer" if view.answer[0] == "greedy" else f"sample {view.answer[1]} (there is no greedy answer)"
     facts: list[tuple[str, object]] = [
         ("Model", join([code(s("model", "uri") or "not recorded"), _fingerprint(s("model", "fingerprint"))])),
         (
@@ -329,11 +327,20 @@ def failures(view: RunView, caps: Caps) -> Html:
             lacking.append([code(name), f"{missing:,} of {view.n_items:,}", why])
     if lacking:
         parts.append(table(["Estimator", "Items without a score", "Why"], lacking[: caps.estimators], caption="Missing scores"))
-    unserved: list[list[object]] = [[code(name), visible(reason[:400])] for name, reason in sorted(view.left_out.items())]
-    if unserved:
-        parts.append(table(["Estimator", "Why"], unserved[: caps.estimators], caption="Estimators that this run cannot serve"))
+    parts.append(_unserved(view))
     shown = [p for p in parts if p is not None]
     return join(shown) if shown else empty(f"Nothing failed: all {view.n_items:,} items have an answer, a verdict and every score.")
+
+
+def _unserved(view: RunView) -> Html | None:
+    """Estimators that the run cannot serve, together where the reason is the same."""
+    names: dict[str, list[str]] = {}
+    for name, reason in sorted(view.left_out.items()):
+        names.setdefault(reason.removeprefix(f"{name}: ")[:400], []).append(name)
+    if not names:
+        return None
+    rows: list[list[object]] = [[visible(reason), join([code(n) for n in group[:40]], ", ")] for reason, group in names.items()]
+    return table(["Why", "Estimators"], rows, caption="Estimators that this run cannot serve")
 
 
 def _reasons(rows: list[Mapping[str, Any]]) -> Counter[str]:
@@ -388,5 +395,7 @@ def summary(views: list[RunView], anchors: list[str]) -> Html:
 
 def title(view: RunView) -> str:
     """Return "model on task", short enough for a heading."""
-    model, task = view.setting("model", "uri") or "generations made elsewhere", view.setting("task", "name") or view.name
-    return plain(f"{str(model)[:120]} on {str(task)[:120]}")
+    model, task = view.setting("model", "uri"), str(view.setting("task", "name") or view.name)[:120]
+    if not model or str(model).startswith("imported:"):
+        return plain(f"{task} (generations made elsewhere)")
+    return plain(f"{str(model)[:120]} on {task}")
