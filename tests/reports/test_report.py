@@ -313,3 +313,15 @@ def test_scores_that_are_newer_than_the_metrics_are_undefined_with_the_reason(ma
     del document["estimators"]["mean_nll"]
     (run.path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
     assert "not in metrics.json; validate the run again" in write(run).text
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_runs_share_the_budget(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [make_run(n=20) for _ in range(3)]
+    for run in runs:
+        run.validate(n_boot=50)
+    around = len(report.page("", report.glossary()).encode())
+    monkeypatch.setattr(report, "_BUDGET", 45_000)
+    html = report.render(runs)
+    assert len(html.encode()) < 45_000 + around + 2000
+    assert {"run1-headline", "run2-headline", "run3-headline"} <= set(check(html).ids)

@@ -15,7 +15,7 @@ from trueline.stats.estimate import Estimate
 
 Ints = NDArray[np.int64]
 #: Replicates behind a band; fewer than behind a reported interval, since a band is looked at, not quoted.
-_REPLICATES, _FEWEST, _CELLS = 500, 100, 50_000_000
+_REPLICATES, _FEWEST, _CELLS = 500, 100, 10_000_000
 _BINS = 10
 _MEAN_BINS = 8
 

@@ -25,6 +25,8 @@ TOKEN_CLASSES = (
     (0.1, "p4", "10\u201330 %"),
     (0.0, "p5", "below 10 %"),
 )
+#: Answers of more tokens than this scroll in a box of their own.
+_SHORT = 100
 _COLUMNS = ("item_id", "kind", "draw", "text", "error", "finish_reason", "token_texts", "token_logprobs")
 
 
@@ -174,7 +176,9 @@ def _answer(row: Mapping[str, Any] | None, caps: Caps) -> Html:
     cut = el("span", " (cut off at the token limit)", cls="faint") if row.get("finish_reason") == "length" else None
     if texts and logprobs and len(texts) == len(logprobs):
         return join([_tokens(texts, logprobs, caps), cut])
-    return join([quote(row["text"], caps.text, cls="quote block" if len(row["text"]) > 400 else "quote"), cut, _bare(logprobs, caps)])
+    return join(
+        [quote(row["text"], caps.text, cls="quote block" if len(row["text"]) > 4 * _SHORT else "quote"), cut, _bare(logprobs, caps)]
+    )
 
 
 def _tokens(texts: list[str | None], logprobs: list[float | None], caps: Caps) -> Html:
@@ -189,7 +193,8 @@ def _tokens(texts: list[str | None], logprobs: list[float | None], caps: Caps) -
         spans.append(el("span", mark, cls=f"tok {token_class(logprob)}".strip(), title=chance))
     left = len(texts) - len(spans)
     note = el("span", f" \u2026 {left:,} more tokens left out", cls="faint") if left else None
-    return join([el("bdi", *spans, cls="tokens", dir="auto"), note])
+    long = len(spans) > _SHORT or used > 4 * _SHORT
+    return join([el("bdi", *spans, cls="tokens block" if long else "tokens", dir="auto", tabindex="0" if long else None), note])
 
 
 def _bare(logprobs: list[float | None] | None, caps: Caps) -> Html | None:
