@@ -156,7 +156,12 @@ def prr_metric(max_rejection: float = 1.0) -> Metric:
         best = _mean_risk(*_by_loss(sample, weights), first)
         return _ratio(_mean_loss(sample, weights), own, best)
 
-    return Metric("prr", value, truth="real", reason=_equal_losses, bounds=(-np.inf, 1))
+    def reason(sample: SortedSample) -> str:
+        if max_rejection * sample.weights.sum() < 1 - _TINY:
+            return f"max_rejection {max_rejection:g} of {sample.n} rows is less than one row"
+        return _equal_losses(sample)
+
+    return Metric("prr", value, truth="real", reason=reason, bounds=(-np.inf, 1))
 
 
 def selective_risk_metric(coverage: float = 0.8) -> Metric:
@@ -215,7 +220,8 @@ def _mean_risk(w: FloatArray, s: FloatArray, first: FloatArray | None = None) ->
     if first is not None:
         start = np.maximum(start, np.minimum(first[:, None], end))
     area = np.einsum("ij,ij->i", end - start, mu) + np.einsum("ij,ij->i", before, _harmonic_steps(start, end))
-    return np.asarray(area / (mass if first is None else mass - first))
+    count = mass if first is None else mass - first
+    return np.asarray(np.where(count > 0, area / np.where(count > 0, count, 1.0), np.nan))
 
 
 def _harmonic_steps(start: FloatArray, end: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import NanPolicy, SortedSample, sorted_sample
 
 _GRID = 4096
-_STEPS = 25
+_STEPS = 45
 _ROUGH_GRID, _ROUGH_STEPS, _BATCH = 513, 15, 256
 
 

@@ -123,7 +123,8 @@ def wilson_bands(successes: FloatArray, n: FloatArray, level: float = 0.95) -> t
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half: Any = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
+    # Rounding may push an end past a share of 0 or 1.
+    return np.clip(centre - half, 0.0, p), np.clip(centre + half, p, 1.0)
 
 
 def wald(value: float, se: float, level: float, method: str) -> Interval:
