@@ -12,7 +12,7 @@ import pytest
 import trueline as tl
 from trueline import importing
 from trueline.errors import InputError
-from trueline.tasks import Grade
+from trueline.tasks import Grade, generations
 from trueline.traces.schema import SCHEMA
 
 TRIVIA = Path(__file__).parent / "golden" / "data" / "semantic-and-sampling-baselines" / "triviaqa_llama13b_samples_300.jsonl"
@@ -278,3 +278,63 @@ def test_own_grader_and_samples_limit(tmp_path: Path) -> None:
     assert run.manifest["counts"]["generations"] == 2
     with pytest.raises(InputError, match="samples must be at least 1"):
         load(tmp_path, BY_ITEM, samples=0)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ids", [str, int])
+def test_whole_columns_and_single_rows_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, ids: type) -> None:
+    monkeypatch.setattr(importing, "SHARD_ROWS", 7)
+    monkeypatch.setattr(generations, "CHUNK_ROWS", 5)
+    rows: list[dict[str, Any]] = []
+    for item in range(9):
+        shared = {"item_id": ids(item), "question": f"q{item}", "reference": ["x", "y"], "cluster": item // 2}
+        rows.append(
+            {
+                **shared,
+                "kind": "greedy",
+                "text": "x",
+                "token_logprobs": [-0.25],
+                "temperature": 0.5,
+                "finish_reason": "eos",
+                "correct": item % 2,
+            }
+        )
+        for k in range(item % 4):
+            text = None if (item, k) == (3, 1) else f"é{k}"
+            rows.append(
+                {**shared, "kind": "sample", "text": text, "token_logprobs": [-0.5, -k], "temperature": 0.7, "seed": k, "finish_reason": ""}
+            )
+    if kind == "jsonl":
+        jsonl(tmp_path / "g.jsonl", rows)
+    else:
+        pl.DataFrame(rows, infer_schema_length=None, strict=False).write_parquet(tmp_path / "g.parquet")
+    fast = tl.import_generations(tmp_path / f"g.{kind}", tmp_path / "fast")
+    used: list[bool] = []
+    real = generations.generations_table
+
+    def watched(*arguments: Any) -> Any:
+        found = real(*arguments)
+        used.append(found is not None)
+        return found
+
+    monkeypatch.setattr(generations, "generations_table", watched)
+    tl.import_generations(tmp_path / f"g.{kind}", tmp_path / "watched")
+    assert used
+    assert all(used), "clean chunks are read as columns"
+    monkeypatch.setattr(generations, "generations_table", lambda *_: None)
+    slow = tl.import_generations(tmp_path / f"g.{kind}", tmp_path / "slow")
+    assert fast.trace().table.equals(slow.trace().table)
+    assert fast.grades.equals(slow.grades)
+    assert fast.items.equals(slow.items)
+    assert fast.manifest["counts"] == slow.manifest["counts"]
+
+
+def test_a_bad_line_among_clean_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generations, "CHUNK_ROWS", 4)
+    rows: list[dict[str, Any]] = [{"item_id": f"i{k // 3}", "text": "x", "token_logprobs": [-1.0]} for k in range(12)]
+    rows[6]["token_logprobs"] = [float("nan")]
+    with pytest.raises(InputError, match="line 7: token log-probs hold nan"):
+        load(tmp_path, rows)
+    run = tl.import_generations(tmp_path / "g.jsonl", tmp_path / "run", skip_bad=True)
+    assert run.trace().table["draw"].to_pylist() == [0, 1, 2, 0, 1, 2, 0, 1, 0, 1, 2]
+    assert run.items["item_id"].to_list() == ["i0", "i1", "i2", "i3"]

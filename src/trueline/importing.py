@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from trueline.errors import InputError
 from trueline.grading import SCHEMA as GRADES
 from trueline.items import items_table
-from trueline.tasks.generations import GREEDY, SAMPLE, GenerationFile, Row
+from trueline.tasks.generation_tables import GREEDY, SAMPLE, TABLE
+from trueline.tasks.generations import GenerationFile
 from trueline.tasks.graders import grade_all, load_grader
 from trueline.tasks.item import Grader, Item, Task
 from trueline.tasks.tables import BadLines, find_file
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 SHARD_ROWS = 20_000
 #: How answers are judged when the file gives no verdicts and no grader is named.
 DEFAULT_GRADER = "contains"
-
-_KIND_NAMES = pa.array(["greedy", "sample"])
-_EXTRA = pa.schema([("kind_code", pa.int8()), ("correct", pa.bool_()), ("line", pa.int64())])
 
 Progress = Callable[[str, int, int], None]
 
@@ -117,35 +115,37 @@ class _Importer:
 
     def take(self, generations: GenerationFile, progress: Progress | None) -> bool:
         """Read the file. False: an item's rows do not lie together, so the file must be read again in scattered mode."""
-        rows: list[Row] = []
+        pending: list[pa.Table] = []
         items: list[Item] = []
-        ids: list[str] = []
-        read = first = 0
-        for item, ident, found in generations.read():
-            number = found[0].item
-            if number < first and not self.scattered:
+        size = read = first = 0
+        for new, table in generations.pieces():
+            index = table["item_index"].to_numpy()
+            if not self.scattered and index.min() < first:
                 return False
-            if len(rows) >= SHARD_ROWS and (item is not None or self.scattered):
-                read += len(rows)
-                self._flush(rows, ids, items)
-                rows, ids, items = [], [], []
-                first = number
-                if progress is not None:
-                    progress("rows", read, 0)
-            rows += found
-            ids += [ident] * len(found)
-            if item is not None:
-                items.append(item)
-                self.n_items += 1
-        if rows:
-            self._flush(rows, ids, items)
+            pending.append(table)
+            items += new
+            size += len(table)
+            read += len(table)
+            if progress is not None:
+                progress("rows", read, 0)
+            if size >= SHARD_ROWS:
+                whole = pa.concat_tables(pending)
+                # the last item may go on in the next piece
+                last = self.n_items + len(items) - 1
+                keep = np.full(len(whole), self.scattered) | (whole["item_index"].to_numpy() < last)
+                done = len(items) if self.scattered else last - self.n_items
+                if keep.any():
+                    self._flush(whole.filter(pa.array(keep)), items[:done])
+                    pending, items, first = [whole.filter(pa.array(~keep))], items[done:], last
+                    size = len(pending[0])
+        if size:
+            self._flush(pa.concat_tables(pending), items)
         return True
 
-    def _flush(self, rows: Sequence[Row], ids: list[str], items: list[Item]) -> None:
-        table = _table(rows, ids)
+    def _flush(self, table: pa.Table, items: list[Item]) -> None:
+        start, self.n_items = self.n_items, self.n_items + len(items)
         if items:
             part = items_table(items)
-            start = self.n_items - len(items)
             position = part.schema.get_field_index("item_index")
             self.items.append(part.set_column(position, "item_index", pa.array(range(start, self.n_items), pa.int64())))
         if self.scattered:
@@ -163,7 +163,7 @@ class _Importer:
             sizes += np.bincount(index, minlength=self.n_items)
         bucket_of = (np.cumsum(sizes) - sizes) // SHARD_ROWS
         buckets = [self.directory.trace_dir / f".tmp-bucket-{k}.parquet" for k in range(int(bucket_of[-1]) + 1 if self.n_items else 0)]
-        writers = [pq.ParquetWriter(path, _schema()) for path in buckets]
+        writers = [pq.ParquetWriter(path, TABLE) for path in buckets]
         for path in self.staged:
             table = pq.read_table(path)
             place = bucket_of[table["item_index"].to_numpy()]
@@ -212,35 +212,6 @@ def _claim(directory: RunDirectory) -> None:
 def _clear(directory: RunDirectory) -> None:
     for shard in directory.shards():
         shard.unlink()
-
-
-def _schema() -> pa.Schema:
-    return pa.schema([*SCHEMA, *_EXTRA])
-
-
-def _table(rows: Sequence[Row], ids: list[str]) -> pa.Table:
-    """Rows as a table of the trace schema with ``kind_code``, ``correct`` and ``line`` beside."""
-    columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
-    logprobs = pa.array(columns["token_logprobs"], pa.list_(pa.float64()))
-    given = logprobs.is_valid()
-    codes = pa.array(columns["kind"], pa.int8())
-    columns |= {
-        "item_id": ids,
-        "item_index": columns["item"],
-        "kind": _KIND_NAMES.take(codes),
-        "kind_code": codes,
-        "token_logprobs": logprobs,
-        "n_tokens": pc.list_value_length(logprobs),
-        "logprob_law": pc.if_else(given, pa.scalar("model"), pa.scalar(None, pa.string())),
-    }
-    arrays = [_column(columns.get(field.name), field.type, len(rows)) for field in _schema()]
-    return pa.Table.from_arrays(arrays, schema=_schema())
-
-
-def _column(values: Any, kind: pa.DataType, n: int) -> pa.Array:
-    if values is None:
-        return pa.nulls(n, kind)
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def _ordered(table: pa.Table, samples: int | None) -> pa.Table:

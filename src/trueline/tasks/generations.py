@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import pyarrow as pa
 
 from trueline.errors import InputError
 from trueline.tasks.files import ALIASES, item_of
+from trueline.tasks.generation_tables import GREEDY, NO_TEXT, SAMPLE, Numbers, Row, generations_table, parse_lines, rows_table
 from trueline.tasks.item import Item
-from trueline.tasks.tables import BadLines, as_text, check_mapping, pick_column, read_rows
+from trueline.tasks.tables import BadLines, as_text, check_mapping, json_record, parquet_batches, pick_column, read_rows
 
 _ITEM = {**{k: v for k, v in ALIASES.items() if k != "messages"}, "id": ("item_id", "question_id", "id")}
 _LAW = {"temperature": ("temperature",), "top_p": ("top_p",), "top_k": ("top_k",)}
@@ -43,28 +47,12 @@ _ROLES = tuple(dict.fromkeys([*BY_ITEM, *BY_GENERATION, *(name for names in ALIA
 #: A log-prob above 0 by no more than this is rounding, and becomes 0.
 ROUNDING = 1e-6
 _PEEK = 100
+#: Rows read together.
+CHUNK_ROWS = 20_000
 
-GREEDY, SAMPLE = 0, 1
+Piece = tuple[list[Item], pa.Table]
+
 _KINDS = {"sample": SAMPLE, "greedy": GREEDY}
-_NO_TEXT = "no text in the imported file"
-
-
-class Row(NamedTuple):
-    """One generation. ``draw``: the number given in the file, else the running number within its item and kind."""
-
-    item: int
-    kind: int
-    draw: int
-    text: str | None
-    error: str | None
-    token_logprobs: list[float] | None
-    finish_reason: str | None
-    temperature: float | None
-    top_p: float | None
-    top_k: int | None
-    seed: int | None
-    correct: bool | None
-    line: int
 
 
 class GenerationFile:
@@ -77,7 +65,8 @@ class GenerationFile:
         check_mapping(mapping or {}, _ROLES)
         roles = {name: role for role, names in ALIASES.items() for name in names if role != name}
         asked = {roles.get(name, name): column for name, column in (mapping or {}).items()}
-        names = _names(path)
+        self._first = _peek(path)
+        names = list(dict.fromkeys(name for row in self._first for name in row))
         self.path, self.bad = path, bad
         self.by_item = pick_column("samples", BY_ITEM["samples"], names, asked, path) is not None
         aliases = BY_ITEM if self.by_item else BY_GENERATION
@@ -91,60 +80,118 @@ class GenerationFile:
         self.columns = {role: pick_column(role, a, names, asked, path, required=role in needed) for role, a in aliases.items()}
         self.labelled = self.columns["correct"] is not None or self.columns.get("greedy_correct") is not None
 
-    def read(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
-        """Yield (item at its first row, else None; its id; rows), in file order. ``Row.item`` is the running number of the item."""
-        return self._read_items() if self.by_item else self._read_generations()
+    def pieces(self) -> Iterator[Piece]:
+        """Yield (items that are new, their and older items' rows as a table), in file order; see ``generation_tables.TABLE``."""
+        return self._items() if self.by_item else self._generations()
 
-    def _read_items(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
+    def _items(self) -> Iterator[Piece]:
         line_of: dict[str, int] = {}
         used = {column for column in self.columns.values() if column is not None}
+        items: list[Item] = []
+        ids: list[str] = []
+        rows: list[Row] = []
         for position, (line, row) in enumerate(read_rows(self.path, self.bad), start=1):
             try:
                 item = _bare(item_of(row, {**self.columns, "messages": None}, position, need_question=False), used)
-                rows = _item_rows(row, self.columns, len(line_of), line)
+                found = _item_rows(row, self.columns, len(line_of), line)
             except InputError as error:
                 self.bad.add(line, str(error))
                 continue
             if item.id in line_of:
                 raise InputError(f"{self.path}: id {item.id!r} occurs on lines {line_of[item.id]} and {line}; ids must be unique")
             line_of[item.id] = line
-            yield item, item.id, rows
+            items.append(item)
+            ids += [item.id] * len(found)
+            rows += found
+            if len(rows) >= CHUNK_ROWS:
+                yield items, rows_table(rows, ids)
+                items, ids, rows = [], [], []
+        if rows:
+            yield items, rows_table(rows, ids)
 
-    def _read_generations(self) -> Iterator[tuple[Item | None, str, list[Row]]]:
-        index: dict[str, int] = {}
-        counts: list[list[int]] = []  # of each item: greedy rows, sampled rows
+    def _generations(self) -> Iterator[Piece]:
+        """Column by column where a chunk is clean; row by row where it is not, so that the bad line can be named."""
+        numbers = Numbers()
+        line = 1
+        for chunk in self._chunks():
+            table: pa.Table | None = None
+            if isinstance(chunk, pa.Table):
+                table = chunk
+            elif self.path.suffix.lower() == ".jsonl":
+                table = parse_lines(chunk, self.columns, self._first)
+            piece = None if table is None else self._columns(table, numbers, line)
+            if piece is None:
+                piece = self._row_by_row(self._records(chunk, line), numbers)
+            line += len(chunk)
+            if len(piece[1]):
+                yield piece
+
+    def _chunks(self) -> Iterator[Any]:
+        """Chunks of the file: lines of JSONL, tables of Parquet, (line, record) pairs of CSV."""
+        suffix = self.path.suffix.lower()
+        if suffix == ".parquet":
+            for batch in parquet_batches(self.path, CHUNK_ROWS):
+                yield pa.Table.from_batches([batch])
+            return
+        if suffix == ".csv":
+            pairs = read_rows(self.path, self.bad)
+            while chunk := list(islice(pairs, CHUNK_ROWS)):
+                yield chunk
+            return
+        with self.path.open("rb") as handle:
+            while lines := list(islice(handle, CHUNK_ROWS)):
+                yield lines
+
+    def _records(self, chunk: Any, line: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        if isinstance(chunk, pa.Table):
+            yield from enumerate(chunk.to_pylist(), start=line)
+        elif self.path.suffix.lower() == ".csv":
+            yield from chunk
+        else:
+            for number, raw in enumerate(chunk, start=line):
+                record = json_record(raw, number, self.bad)
+                if record is not None:
+                    yield number, record
+
+    def _columns(self, table: pa.Table, numbers: Numbers, line: int) -> Piece | None:
+        """A piece made of whole columns, or None when a value needs a closer look."""
+        present = {role: column for role, column in self.columns.items() if column in table.column_names}
+        found = generations_table(table.select(list(present.values())).rename_columns(list(present)), numbers, line)
+        if found is None:
+            return None
+        first, rows = found
+        records = table.take(pa.array(first, pa.int64())).to_pylist() if first else []
+        columns = {**self.columns, "messages": None}
+        return [_bare(item_of(record, columns, 0, need_question=False), None) for record in records], rows
+
+    def _row_by_row(self, records: Iterable[tuple[int, Mapping[str, Any]]], numbers: Numbers) -> Piece:
         columns = {**self.columns, "messages": None}
         id_column = self.columns["id"] or ""
         ordered = ["text", *(role for role in BY_GENERATION if role not in _ITEM and role != "text")]
         present = [(role, column) for role in ordered if (column := self.columns[role]) is not None]
-        for line, row in read_rows(self.path, self.bad):
+        items: list[Item] = []
+        ids: list[str] = []
+        rows: list[Row] = []
+        for line, row in records:
             try:
                 ident = row.get(id_column)
                 if ident is None or ident == "":
                     raise InputError(f"no value in the id column {id_column!r}")
                 ident = as_text(ident)
-                number = index.get(ident, len(index))
-                count = counts[number] if number < len(counts) else [0, 0]
-                generation = _generation(row, present, number, count, line)
+                number = numbers.index.get(ident, len(numbers.index))
+                generation = _generation(row, present, number, numbers.of(number), line)
             except InputError as error:
                 self.bad.add(line, str(error))
                 continue
-            count[generation.kind] += 1
-            item = None
-            if number == len(counts):
-                index[ident] = number
-                counts.append(count)
-                item = _bare(item_of(row, columns, number + 1, need_question=False), None)
-            yield item, ident, [generation]
+            if numbers.add(ident, generation.kind):
+                items.append(_bare(item_of(row, columns, number + 1, need_question=False), None))
+            ids.append(ident)
+            rows.append(generation)
+        return items, rows_table(rows, ids)
 
 
-def _names(path: Path) -> list[str]:
-    names: dict[str, None] = {}
-    for seen, (_, row) in enumerate(read_rows(path, BadLines(path, skip=True)), start=1):
-        names.update(dict.fromkeys(row))
-        if seen >= _PEEK:
-            break
-    return list(names)
+def _peek(path: Path) -> list[Mapping[str, Any]]:
+    return [row for _, row in islice(read_rows(path, BadLines(path, skip=True)), _PEEK)]
 
 
 def _bare(item: Item, used: set[str] | None) -> Item:
@@ -178,13 +225,13 @@ def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index:
 
 def _row(index: int, kind: int, draw: int, text: Any, logprobs: list[float] | None, law: tuple[Any, ...], verdict: Any, line: int) -> Row:
     said = None if text is None else as_text(text)
-    error = _NO_TEXT if text is None else None
+    error = NO_TEXT if text is None else None
     temperature, top_p, top_k = law
     top_k = None if top_k is None else int(top_k)
     return Row(index, kind, draw, said, error, logprobs, None, temperature, top_p, top_k, None, _verdict(verdict), line)
 
 
-def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: int, count: list[int], line: int) -> Row:
+def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: int, count: tuple[int, int], line: int) -> Row:
     get = row.get
     cells = {role: value for role, column in columns if (value := get(column)) is not None and value != ""}
     kind = cells.get("kind", "sample")
@@ -201,7 +248,7 @@ def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: 
         kind=code,
         draw=count[code] if draw is None else int(draw),
         text=None if text is None else as_text(text),
-        error=as_text(cells["error"]) if "error" in cells else _NO_TEXT if text is None else None,
+        error=as_text(cells["error"]) if "error" in cells else NO_TEXT if text is None else None,
         token_logprobs=_logprobs(cells.get("token_logprobs")),
         finish_reason=as_text(cells["finish_reason"]) if "finish_reason" in cells else None,
         temperature=_number(cells.get("temperature"), "temperature") if code == SAMPLE else None,
