@@ -40,9 +40,10 @@ class PTrue:
         rows = generations(trace, "p_true")
         options = rows.ragged("option_logprobs")
         asked = options.lengths > 0
-        if (options.lengths[asked] != 2).any():
-            bad = trace.item_ids[int(rows.item[asked][options.lengths[asked] != 2][0])]
-            raise InputError(f"item {bad!r}: the P(True) probe has {options.lengths[asked].max()} options; it needs two, true and false")
+        wrong = asked & (options.lengths != 2)
+        if wrong.any():
+            bad = trace.item_ids[int(rows.item[wrong][0])]
+            raise InputError(f"item {bad!r}: its P(True) probe has {options.lengths[wrong][0]} options; it needs two, true and false")
         pair = options.values.reshape(-1, 2)
         broken = np.isnan(pair).any(axis=1) | (pair > 1e-6).any(axis=1)
         if broken.any():

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-from trueline.errors import InputError
+from trueline.errors import InputError, StorageError
 from trueline.estimators.equivalence.base import Verdicts
 
 _TABLE = """create table if not exists verdicts (
@@ -28,14 +28,7 @@ class PairCache:
     def __init__(self, path: Path | str | None = None) -> None:
         """Open or create. Raises ``InputError`` when the file is not such a cache."""
         self.path = None if path is None else Path(path)
-        self._db = sqlite3.connect(":memory:" if path is None else str(path), timeout=60.0)
-        try:
-            self._db.execute("pragma synchronous = normal")
-            self._db.execute(_TABLE)
-            self._db.commit()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise InputError(f"{path} cannot be used as a cache of verdicts ({error}); move it away or name another file") from error
+        self._db = _open(":memory:" if path is None else str(path))
 
     def __enter__(self) -> PairCache:
         return self
@@ -61,13 +54,30 @@ class PairCache:
         return found
 
     def put(self, fingerprint: str, pairs: Sequence[tuple[str, str]], verdicts: Verdicts) -> None:
-        """Store verdicts of ``pairs``, durably."""
+        """Store verdicts of ``pairs``, durably. Raises ``StorageError`` when the file cannot be written."""
         rows = [
             (_key(fingerprint, pair), *(float(p) for p in probs), int(cut))
             for pair, probs, cut in zip(pairs, np.asarray(verdicts.probs), verdicts.truncated, strict=True)
         ]
-        with self._db:
-            self._db.executemany("insert or ignore into verdicts values (?, ?, ?, ?, ?)", rows)
+        try:
+            with self._db:
+                self._db.executemany("insert or ignore into verdicts values (?, ?, ?, ?, ?)", rows)
+        except sqlite3.OperationalError as error:
+            raise StorageError(f"cannot write verdicts to {self.path}: {error}; all earlier ones are kept") from error
+
+
+def _open(name: str) -> sqlite3.Connection:
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(name, timeout=60.0)
+        db.execute("pragma synchronous = normal")
+        db.execute(_TABLE)
+        db.commit()
+        return db
+    except sqlite3.DatabaseError as error:
+        if db is not None:
+            db.close()
+        raise InputError(f"{name} cannot be used as a cache of verdicts ({error}); move it away or name another file") from error
 
 
 def _key(fingerprint: str, pair: tuple[str, str]) -> bytes:
