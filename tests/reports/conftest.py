@@ -79,6 +79,7 @@ def build(
     question: str = "Where was {person} born?",
     changes: Callable[[list[dict[str, Any]]], None] | None = None,
     scored: bool = True,
+    validated: bool = True,
     **manifest_changes: Any,
 ) -> Run:
     """Write a run of ``n`` items with trace, scores and grades. ``changes`` edits the trace rows in place before they are written."""
@@ -123,7 +124,10 @@ def build(
         for item, v, p in zip(ids, verdicts, chance, strict=True)
     ]
     directory.write_table("grades.parquet", pa.Table.from_pylist(grades, schema=_grade_schema()))
-    return open_run(path)
+    run = open_run(path)
+    if scored and validated and n:
+        run.validate(n_boot=50)
+    return run
 
 
 def _grade_schema() -> pa.Schema:

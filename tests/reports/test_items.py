@@ -16,7 +16,6 @@ from trueline.reports.sections import Caps
 
 def test_choice_holds_the_ends_of_the_order_without_overlap(make_run: Any) -> None:
     run = make_run(n=40, names=("mean_nll",))
-    run.validate(n_boot=50)
     view = read_run(run)
     score = view.scores["mean_nll"]
     chosen = items.choose(view, Caps())

@@ -88,7 +88,7 @@ def write(run: Any, path: Path | None = None) -> Structure:
 
 def test_a_full_report_has_every_section_and_its_numbers(make_run: Any) -> None:
     run = make_run(n=80, known=True)
-    accuracy = run.validate(n_boot=200)["headline"]["accuracy"]
+    accuracy = run.metrics["headline"]["accuracy"]
     seen = write(run)
     assert (run.path / "report.html").exists()
     assert {f"run1-{s}" for s in SECTIONS} | {"glossary"} <= set(seen.ids)
@@ -111,7 +111,6 @@ def test_a_full_report_has_every_section_and_its_numbers(make_run: Any) -> None:
 
 def test_the_report_of_the_same_run_is_the_same_file(make_run: Any, tmp_path: Path) -> None:
     run = make_run(n=40)
-    run.validate(n_boot=100)
     first, second = write_report(run, tmp_path / "a.html"), write_report(run, tmp_path / "b.html")
     assert first.read_bytes() == second.read_bytes()
 
@@ -167,7 +166,6 @@ def test_megabytes_of_answers_are_cut_with_a_note(make_run: Any) -> None:
 @pytest.mark.usefixtures("plain_charts")
 def test_a_small_budget_leaves_out_items_first_and_says_so(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(n=60)
-    run.validate(n_boot=100)
     assert "18 of 60 items are shown" in check(report.render([run])).text
     monkeypatch.setattr(report, "_BUDGET", 17_000)
     html = report.render([run])
@@ -183,8 +181,6 @@ def test_a_small_budget_leaves_out_items_first_and_says_so(make_run: Any, monkey
 
 def test_several_runs_have_a_summary_and_a_section_each(make_run: Any, tmp_path: Path) -> None:
     runs = [make_run(n=40), make_run(n=30, seed=1, known=True, task={"name": "other.csv", "items": 30, "grader": "contains"})]
-    for run in runs:
-        run.validate(n_boot=100)
     seen = write(runs, tmp_path / "both.html")
     assert {"summary", "run1", "run2", "run1-items", "run2-items"} <= set(seen.ids)
     assert seen.text.count("world:chat on other.csv") >= 3
@@ -238,8 +234,10 @@ def test_a_run_without_items(make_run: Any) -> None:
     assert {f"run1-{s}" for s in SECTIONS} <= set(seen.ids)
 
 
-def test_one_item(make_run: Any) -> None:
-    seen = write(make_run(n=1, known=True))
+def test_a_run_that_was_not_validated_is_validated_now(make_run: Any) -> None:
+    run = make_run(n=1, known=True, validated=False)
+    seen = write(run)
+    assert (run.path / "metrics.json").exists()
     assert "Only one item has a score" in seen.text
     assert "1 of 1 items are shown" in seen.text
 
@@ -309,7 +307,7 @@ def test_estimators_that_cannot_be_served_are_listed_by_reason(make_run: Any) ->
 @pytest.mark.usefixtures("plain_charts")
 def test_scores_that_are_newer_than_the_metrics_are_undefined_with_the_reason(make_run: Any) -> None:
     run = make_run(n=30)
-    document = run.validate(n_boot=50)
+    document = run.metrics
     del document["estimators"]["mean_nll"]
     (run.path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
     assert "not in metrics.json; validate the run again" in write(run).text
@@ -318,8 +316,6 @@ def test_scores_that_are_newer_than_the_metrics_are_undefined_with_the_reason(ma
 @pytest.mark.usefixtures("plain_charts")
 def test_runs_share_the_budget(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [make_run(n=20) for _ in range(3)]
-    for run in runs:
-        run.validate(n_boot=50)
     around = len(report.page("", report.glossary()).encode())
     monkeypatch.setattr(report, "_BUDGET", 45_000)
     html = report.render(runs)

@@ -35,6 +35,24 @@ _ATTRIBUTES = {
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
+_CONFIG = {
+    "background": "transparent",
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "gridColor": _GRID,
+        "domainColor": _FAINT,
+        "tickColor": _FAINT,
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    },
+}
+
+
 @dataclass(frozen=True)
 class Curve:
     """A named curve with a band. x, y, low, high: (n_points,) float64; NaN ends where there is no band."""
@@ -212,12 +230,9 @@ def render(chart: Any, *, label: str, prefix: str) -> Html:
     """Return a chart as inline SVG with an accessible name; ``prefix`` keeps its ids apart from those of other charts on the page."""
     import vl_convert
 
-    font = {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal"}
-    chart = chart.configure(background="transparent", padding=4).configure_view(stroke=None)
-    chart = chart.configure_axis(
-        labelColor=_INK, titleColor=_INK, gridColor=_GRID, domainColor=_FAINT, tickColor=_FAINT, titlePadding=8, **font
-    )
-    root = ET.fromstring(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
+    # the configuration goes in after Altair is done: each of its own ``configure`` steps would copy all the data
+    spec = chart.to_dict(validate=False) | {"config": _CONFIG}
+    root = ET.fromstring(vl_convert.vegalite_to_svg(spec))
     _clean(root, _Ids(prefix))
     width = root.get("width", "400")
     root.attrib.pop("width", None)

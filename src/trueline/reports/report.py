@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trueline.errors import InputError
-from trueline.reports import items, plots, sections
+from trueline.reports import headline, items, plots, sections
 from trueline.reports.data import RunLike, RunView, read_run
 from trueline.reports.glossary import glossary
 from trueline.reports.html import Html, el, page, plain
@@ -61,7 +61,7 @@ def render(runs: Sequence[RunLike]) -> str:
     several = len(views) > 1
     parts: list[object] = []
     if several:
-        parts.append(el("section", el("h2", "Summary"), sections.summary(views, anchors), id="summary"))
+        parts.append(el("section", el("h2", "Summary"), headline.summary(views, anchors), id="summary"))
     left = _BUDGET - _size(parts)
     for k, (run, view, anchor) in enumerate(zip(runs, views, anchors, strict=True)):
         # each run may use its even share of what is left
@@ -125,7 +125,7 @@ def _run(run: RunLike, view: RunView, anchor: str, caps: sections.Caps, several:
     choice = items.choose(view, caps)
     found = items.scan(run, {view.item_ids[i] for i in choice.all()})
     content: dict[str, tuple[str, list[object]]] = {
-        "headline": ("Headline", [sections.headline(view), sections.warnings(view, found.truncated_share)]),
+        "headline": ("Headline", [headline.headline(view), sections.warnings(view, found.truncated_share)]),
         "method": ("What was measured, and how", [sections.method(view, found.sentence)]),
         "estimators": ("Estimators", [sections.estimators(view, caps, anchor)]),
         "calibration": ("Calibration: does confidence mean what it says?", [plots.calibration(view, anchor)]),
