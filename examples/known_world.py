@@ -18,9 +18,10 @@ def main(out: Path) -> None:
     """Compare scores with what the model was shown, and with the true entropy of the answers."""
     facts = tl.measure("world:chat", "world:facts", ["sequence_nll", "semantic_entropy"], limit=300, out=out / "facts")
     table = facts.items.join(facts.scores, on="item_id").join(facts.grades, on="item_id")
-    bands = pl.col("truth_exposure").cut([0, 2, 8], labels=["never shown", "1-2 times", "3-8 times", "more often"]).alias("the model was")
+    shown = pl.col("truth_exposure")
+    band = pl.when(shown == 0).then(pl.lit("never")).when(shown <= 2).then(pl.lit("1-2 times")).otherwise(pl.lit("more often"))
     print(
-        table.group_by(bands)
+        table.group_by(band.alias("shown to the model"))
         .agg(
             pl.len().alias("items"),
             pl.col("correct").mean().round(2).alias("share right"),
