@@ -54,7 +54,8 @@ def score_blocks(
     live = dict(estimators)
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in live}
-    left_out: dict[str, str] = {}
+    lacking: dict[str, MissingTraceField | LawError] = {}
+    served: set[str] = set()
     ids: list[str] = []
     for block in blocks:
         ids += block.item_ids
@@ -65,13 +66,20 @@ def score_blocks(
         for name in list(live):
             try:
                 values = score_trace(judged, {name: live[name]})[name]
-            except (MissingTraceField, LawError) as error:
-                if strict:
-                    raise
-                left_out[name] = str(error)
-                del live[name], parts[name], reasons[name]
+                served.add(name)
+            except MissingTraceField as error:
+                # a block whose items all failed lacks what the others have: missing there, left out only if no block has it
+                lacking[name] = error
+                values = np.full(block.n_items, np.nan)
+            except LawError as error:
+                lacking[name] = error
+                served.discard(name)
+                del live[name]
                 continue
             parts[name].append(values)
             reasons[name].update(missing_reasons(judged, live[name], values))
-    columns = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0) for name in live}
-    return Scores(ids, columns, left_out, {name: dict(c) for name, c in reasons.items()})
+    left_out = {name: error for name, error in lacking.items() if name not in served}
+    if strict and left_out:
+        raise next(iter(left_out.values()))
+    columns = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0) for name in live if name not in left_out}
+    return Scores(ids, columns, {name: str(e) for name, e in left_out.items()}, {name: dict(reasons[name]) for name in columns})

@@ -18,7 +18,7 @@ from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudg
 from trueline.estimators.equivalence.cache import PairCache
 from trueline.estimators.inputs import OnEmpty, generations, refuse_other_law
 from trueline.traces.judgements import ItemJudgement, Judgements
-from trueline.traces.trace import Trace
+from trueline.traces.trace import Generations, Trace
 
 Progress = Callable[[int, int], None]
 Pair = tuple[str, str]
@@ -77,18 +77,18 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
     if needs.samples:
         rows = trace.samples
         column = "token_logprobs" if "token_logprobs" in needs.sample_columns else "text"
-        usable = np.bincount(rows.item[_filled(rows.table[column])], minlength=trace.n_items) if len(rows) else np.zeros(trace.n_items)
+        usable = np.bincount(rows.item[_filled(rows, column)], minlength=trace.n_items)
         reason[usable < needs.samples] = f"fewer than {needs.samples} usable samples"
     for kind in kinds:
         rows = trace.generations(kind)
         there = np.zeros(trace.n_items, dtype=bool)
         there[rows.item] = True
         failed = np.zeros(trace.n_items, dtype=bool)
-        if "text" in rows.table.column_names:
-            failed[rows.item[np.asarray(rows.table["text"].is_null().to_numpy(), dtype=bool)]] = True
+        if rows.has("text") or rows.has("error"):
+            failed[rows.item[~_filled(rows, "text") & _filled(rows, "error")]] = True
         if kind == "greedy" and "token_logprobs" in needs.greedy:
             empty = np.zeros(trace.n_items, dtype=bool)
-            empty[rows.item[~_filled(rows.table["token_logprobs"])]] = True
+            empty[rows.item[~_filled(rows, "token_logprobs")]] = True
             reason[empty] = "empty answer, or no log-probs"
         if kind.startswith("verbalized"):
             reason[there & ~failed] = "no confidence could be read from the reply"
@@ -97,14 +97,17 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
     return dict(Counter(str(r) for r in reason[missing]))
 
 
-def _filled(column: Any) -> NDArray[np.bool_]:
+def _filled(rows: Generations, column: str) -> NDArray[np.bool_]:
     """(n_rows,) bool: neither null nor an empty list."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_list(column.type):
-        return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(column), 0), False).to_numpy(), dtype=bool)
-    return np.asarray(column.is_valid().to_numpy(), dtype=bool)
+    if column not in rows.table.column_names:
+        return np.zeros(len(rows), dtype=bool)
+    values = rows.table[column]
+    if pa.types.is_list(values.type):
+        return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(values), 0), False).to_numpy(), dtype=bool)
+    return np.asarray(values.is_valid().to_numpy(), dtype=bool)
 
 
 def _lacks(trace: Trace, estimator: Estimator) -> str:
@@ -236,13 +239,18 @@ def _ask(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Pr
 def _answers(trace: Trace, with_greedy: bool) -> Iterable[tuple[int, list[str | None], str | None]]:
     """(item position, texts of its samples in draw order, text of its greedy answer)."""
     rows = trace.samples
-    texts = rows.texts
+    texts = _texts(rows)
     greedy: list[str | None] = [None] * trace.n_items
     if with_greedy:
-        for i, text in zip(trace.greedy.item, trace.greedy.texts, strict=True):
+        for i, text in zip(trace.greedy.item, _texts(trace.greedy), strict=True):
             greedy[int(i)] = text
     for i in range(trace.n_items):
         yield i, texts[rows.offsets[i] : rows.offsets[i + 1]], greedy[i]
+
+
+def _texts(rows: Generations) -> list[str | None]:
+    """The texts; all None where every generation failed."""
+    return rows.texts if rows.has("text") else [None] * len(rows)
 
 
 def _item(samples: list[str | None], greedy: str | None, positions: Mapping[str, int], probs: NDArray[np.float64]) -> ItemJudgement:

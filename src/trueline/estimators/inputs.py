@@ -153,7 +153,10 @@ def sample_texts(trace: Trace) -> Iterator[tuple[int, list[str]]]:
 def require_two(counts: NDArray[np.int64]) -> None:
     """Refuse a trace in which no item has two usable samples: scores over samples are undefined there."""
     if len(counts) and counts.max(initial=0) < 2:
-        raise InputError(f"every item has at most {int(counts.max(initial=0))} usable sample; scores over samples need at least 2 an item")
+        most = int(counts.max(initial=0))
+        raise MissingTraceField(
+            f"no item has more than {most} usable sample; scores over samples need at least 2 (measure with samples=10)"
+        )
 
 
 def judgements(trace: Trace) -> Judgements:
