@@ -33,7 +33,8 @@ def hostile(rows: list[dict[str, Any]]) -> None:
 def test_the_page_in_chromium(make_run: Any, tmp_path: Path) -> None:
     binary = browser.find()
     assert binary is not None, "CI needs a Chromium for this test"
-    runs = [make_run(n=40, known=True), make_run(n=30, seed=1, changes=hostile, question="{person} " + "w" * 300)]
+    far = {"uri": "hf:/" + "a-very-long-folder/" * 6 + "model" * 12, "fingerprint": "x"}
+    runs = [make_run(n=40, known=True, model=far), make_run(n=30, seed=1, changes=hostile, question="{person} " + "w" * 300)]
     page = write_report(runs, tmp_path / "report.html")
     with browser.Browser(binary, tmp_path / "profile") as tab:
         for width, dark in ((1280, False), (390, True)):

@@ -81,7 +81,7 @@ def test_a_card_shows_tokens_samples_verdict_and_references(make_run: Any) -> No
     made = items.items(view, chosen, items.scan(run, {"q00000"}), Caps())
     assert '<span class="tok p1" title="probability 0.990">Ve</span>' in made
     assert '<span class="tok p3" title="probability 0.368"><span class="faint">\u23ce</span>lo\nria</span>' in made
-    assert '<span class="tok p5" title="probability 0.007">\u2205</span>' in made
+    assert '<span class="tok p5" title="probability 0.007"><span class="ctl">end</span></span>' in made
     assert "\u2717 wrong" in made
     assert "5 samples, 2 distinct" in made
     assert made.index(">3 \u00d7<") < made.index(">1 \u00d7<")  # most common text first

@@ -189,6 +189,14 @@ def test_several_runs_have_a_summary_and_a_section_each(make_run: Any, tmp_path:
 
 
 @pytest.mark.usefixtures("plain_charts")
+@pytest.mark.usefixtures("plain_charts")
+def test_a_heading_has_the_name_of_a_checkpoint_and_not_its_folders(make_run: Any) -> None:
+    run = make_run(n=5, model={"uri": "hf:/home/someone/models/of/many/kinds/chat-7b", "fingerprint": {}})
+    seen = write(run)
+    assert "hf:\u2026/chat-7b on questions.csv" in seen.text
+    assert "hf:/home/someone/models/of/many/kinds/chat-7b" in seen.text  # in full where it says what was measured
+
+
 def test_a_directory_takes_the_file(make_run: Any, tmp_path: Path) -> None:
     assert write_report(make_run(n=10, names=("mean_nll",)), tmp_path) == tmp_path / "report.html"
 

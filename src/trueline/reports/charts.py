@@ -207,7 +207,7 @@ def strata(points: Sequence[Curve], labels: Sequence[str], *, x: str, y: str, pe
     )
     dot = alt.Chart(data).mark_point(filled=True, size=60, opacity=1)
     dot = dot.encode(x=x_code, xOffset=shift, y="y:Q", color=_by_series("Color", names, _SERIES), shape=_by_series("Shape", names, _SHAPES))
-    return alt.layer(rule, dot).properties(width=320, height=240)
+    return alt.layer(rule, dot).properties(width=260, height=230)
 
 
 def scatter(x: Any, y: Any, means: Curve | None, *, x_title: str, y_title: str) -> Any:
@@ -223,7 +223,7 @@ def scatter(x: Any, y: Any, means: Curve | None, *, x_title: str, y_title: str) 
         binned = _data(_rows([means]))
         layers.append(alt.Chart(binned).mark_rule(color=_SERIES[0], strokeWidth=2).encode(x="x:Q", y="low:Q", y2="high:Q"))
         layers.append(alt.Chart(binned).mark_point(color=_SERIES[0], filled=True, size=60, opacity=1).encode(x="x:Q", y="y:Q"))
-    return alt.layer(*layers).properties(width=300, height=240)
+    return alt.layer(*layers).properties(width=260, height=230)
 
 
 def render(chart: Any, *, label: str, prefix: str) -> Html:

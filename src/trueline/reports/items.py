@@ -30,6 +30,10 @@ _SHORT = 100
 _COLUMNS = ("item_id", "kind", "draw", "text", "error", "finish_reason", "token_texts", "token_logprobs")
 
 
+#: Stands for a token without text, such as the end of the answer.
+_END = el("span", "end", cls="ctl")
+
+
 @dataclass
 class Scan:
     """What one pass over the trace found: rows of the wanted items, and how many answers hit the token limit."""
@@ -188,7 +192,7 @@ def _tokens(texts: list[str | None], logprobs: list[float | None], caps: Caps) -
             break
         shown = (text or "")[: caps.text - used]
         used += len(shown) or 1
-        mark = join([el("span", "\u23ce", cls="faint"), visible(shown)]) if "\n" in shown else visible(shown or "\u2205")
+        mark = join([el("span", "\u23ce", cls="faint"), visible(shown)]) if "\n" in shown else visible(shown) if shown else _END
         chance = "probability unknown" if logprob is None or math.isnan(logprob) else f"probability {math.exp(min(logprob, 0.0)):.3f}"
         spans.append(el("span", mark, cls=f"tok {token_class(logprob)}".strip(), title=chance))
     left = len(texts) - len(spans)

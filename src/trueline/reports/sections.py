@@ -170,12 +170,14 @@ def estimators(view: RunView, caps: Caps, prefix: str) -> Html:
     if not names:
         return empty("No estimator has scored this run yet; `trueline score RUN` does.")
     shown, costs, notes = names[: caps.estimators], estimator_costs(), Notes()
+    # answers of one length have no rank: the column would be empty for every estimator
+    columns = [c for c in _COLUMNS if c[0] != "spearman_length" or any(view.estimate(n, c[0]).defined for n in shown)]
     rows: list[list[object]] = []
     for name in shown:
         missing, _ = view.missing(name)
-        cells: list[object] = [notes.cell(view.estimate(name, metric)) for metric, _ in _COLUMNS]
+        cells: list[object] = [notes.cell(view.estimate(name, metric)) for metric, _ in columns]
         rows.append([code(name), *cells, f"{missing:,}", costs.get(name.partition("(")[0], "").replace("^2", "\u00b2")])
-    head: list[object] = ["Estimator", *[title for _, title in _COLUMNS], "Missing", "Cost"]
+    head: list[object] = ["Estimator", *[title for _, title in columns], "Missing", "Cost"]
     left = f" The last {len(names) - len(shown)} of {len(names)} are left out." if len(names) > len(shown) else ""
     caption = f"Estimators, best AUROC first; {100 * view.level:g} % intervals under each value.{left}"
     costs_note = "Cost beyond the greedy answer: D decode, F forward pass, N judged pair, M samples." if any(costs.values()) else None
@@ -295,4 +297,11 @@ def title(view: RunView) -> str:
     model, task = view.setting("model", "uri"), str(view.setting("task", "name") or view.name)[:120]
     if not model or str(model).startswith("imported:"):
         return plain(f"{task} (generations made elsewhere)")
-    return plain(f"{str(model)[:120]} on {task}")
+    return plain(f"{_short(str(model))} on {_short(task)}")
+
+
+def _short(uri: str) -> str:
+    """A URI without the folders of a long path: what it is called, not where it lies."""
+    scheme, colon, path = uri.rpartition(":")
+    parts = path.split("/")
+    return f"{scheme}{colon}\u2026/{parts[-1] or parts[-2]}"[:120] if len(path) > 40 and len(parts) > 2 else uri[:120]
