@@ -152,6 +152,18 @@ def test_usage_errors_exit_2(arguments: tuple[str, ...]) -> None:
     assert result.stdout == ""
 
 
+def test_a_file_that_may_not_be_read_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "q.jsonl").write_text('{"question": "x"}\n')
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "q.jsonl")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    result = run("measure", "law:m", tmp_path / "q.jsonl")
+    assert result.exit_code == 2
+    assert result.stderr == "error: [Errno 13] Permission denied: 'q.jsonl'\n"
+
+
 def test_debug_shows_the_traceback() -> None:
     result = run("--debug", "score", "absent")
     assert isinstance(result.exception, InputError)
@@ -227,6 +239,29 @@ def test_catalog_lists_and_describes() -> None:
     shown = run("catalog", "sequence_nll").stdout
     assert "source" in shown
     assert "needs" in shown
+
+
+def test_demo_measures_both_tasks_and_writes_one_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trueline.cli.demo.MODEL", "law:m")
+    monkeypatch.setattr("trueline.cli.demo.TASKS", (("law:one", 9), ("law:two", 12)))
+    result = run("demo", "--out", tmp_path / "demo", "--samples", 3)
+    assert result.exit_code == 0, result.output
+    assert "test:places: 9 items, 3 samples each" in result.stdout
+    assert "more" in result.stdout
+    assert f"report: {tmp_path}/demo/report.html" in result.stdout
+    assert (tmp_path / "demo" / "report.html").read_text().lower().startswith("<!doctype html>")
+    found = document(run("demo", "--out", tmp_path / "demo", "--samples", 3, "--json"))
+    assert [Path(part["run"]).name for part in found["runs"]] == ["one", "two"]
+    assert found["failed"] == 0
+
+
+@pytest.mark.slow
+def test_demo_on_the_shipped_world(tmp_path: Path) -> None:
+    result = run("demo", "--out", tmp_path / "demo", "--json")
+    assert result.exit_code == 0, result.output
+    facts, ambiguous = document(result)["runs"]
+    assert facts["metrics"]["estimators"]["sequence_nll"]["metrics"]["auroc"]["low"] > 0.7
+    assert ambiguous["metrics"]["n_items"] == 100
 
 
 def test_quiet_when_not_a_terminal(tmp_path: Path) -> None:

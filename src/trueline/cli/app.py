@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated, Any
 
@@ -28,8 +29,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except TruelineError as error:
-            if ctx.params.get("debug"):
+        except (TruelineError, OSError) as error:
+            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:  # a closed pipe is typer's to end quietly
                 raise
             show_error(str(error))
             raise typer.Exit(EXIT_USAGE) from error

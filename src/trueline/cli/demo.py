@@ -11,7 +11,9 @@ from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, out, plain, print_jso
 
 MODEL = "world:chat"
 #: Task and how many of its items: a fixed sample that two cores measure in well under a minute.
-TASKS = (("world:facts", 120), ("world:ambiguous", 60))
+TASKS = (("world:facts", 200), ("world:ambiguous", 100))
+#: Estimators shown in the terminal; the report has all.
+TOP = 10
 
 
 def demo(
@@ -40,7 +42,7 @@ def demo(
     else:
         for run in runs:
             counts = run.manifest["counts"]
-            print_metrics(run.metrics, f"{MODEL} on {run.manifest['task']['name']}: {counts['items']} items, {samples} samples each")
+            print_metrics(run.metrics, f"{MODEL} on {run.manifest['task']['name']}: {counts['items']} items, {samples} samples each", TOP)
             out().print()
         out().print(plain(f"report: {path}", "bold"), soft_wrap=True)
     if failed:

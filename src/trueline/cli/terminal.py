@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 EXIT_GATE, EXIT_USAGE, EXIT_FAILED_ITEMS = 1, 2, 3
 
+#: Heading and meaning of the metrics that tables show.
+_HEADINGS = {
+    "auroc": ("AUROC", "a wrong answer scores above a right one this often"),
+    "prr": ("PRR", "gain of answering only where certain, 1 is perfect, 0 is chance"),
+    "ece": ("ECE", "gap between confidence and accuracy, 0 is best"),
+    "spearman_total": ("true", "rank correlation with the true uncertainty"),
+}
+
 #: Options that several commands have, with one wording.
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")]
 Mapped = Annotated[
@@ -136,17 +144,17 @@ def _number(value: Any, digits: int) -> str:
     return re.sub(r"^(-?)0(?=\.)", r"\1", f"{float(value):.{digits}f}")
 
 
-def metrics_table(document: Mapping[str, Any], names: Sequence[str] = ("auroc", "prr", "ece")) -> Table:
-    """The estimators of ``metrics.json``, best AUROC first, at most 80 columns wide."""
+def metrics_table(document: Mapping[str, Any], names: Sequence[str], top: int | None = None) -> Table:
+    """The estimators of ``metrics.json``, best AUROC first (the ``top`` ones), at most 80 columns wide with three metrics."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("estimator", no_wrap=True)
     for name in names:
-        table.add_column(name.upper() if len(name) <= 5 else name, justify="right", no_wrap=True)
+        table.add_column(_HEADINGS.get(name, (name, ""))[0], justify="right", no_wrap=True)
     rows = sorted(document["estimators"].items(), key=lambda pair: -_value(pair[1]["metrics"].get("auroc")))
-    for estimator, entry in rows:
+    for estimator, entry in rows[:top]:
         table.add_row(plain(estimator), *(interval(entry["metrics"].get(name)) for name in names))
     return table
 
@@ -156,16 +164,21 @@ def _value(estimate: Mapping[str, Any] | None) -> float:
     return -math.inf if value is None else float(value)
 
 
-def print_metrics(document: Mapping[str, Any], title: str = "") -> None:
+def print_metrics(document: Mapping[str, Any], title: str = "", top: int | None = None) -> None:
     """Headline numbers, the table of estimators, and what a reader must know about them, on standard output."""
     console = out()
     if title:
         console.print(plain(title, "bold"))
     for name, estimate in document.get("headline", {}).items():
         console.print(plain(f"{name.replace('_', ' ')}: {interval(estimate, 3)}  (n = {estimate.get('n')})"))
-    console.print(metrics_table(document))
+    known = any("spearman_total" in entry["metrics"] for entry in document["estimators"].values())
+    names = ("auroc", "prr", "spearman_total" if known else "ece")
+    console.print(metrics_table(document, names, top))
+    if top is not None and len(document["estimators"]) > top:
+        console.print(plain(f"... and {len(document['estimators']) - top} more", "dim"))
     level = document.get("level", 0.95)
-    console.print(plain(f"value [{level:.0%} interval]; AUROC and PRR: higher is better; ECE: lower is better", "dim"))
+    meanings = "; ".join(f"{_HEADINGS[name][0]}: {_HEADINGS[name][1]}" for name in names)
+    console.print(plain(f"value [{level:.0%} interval]. {meanings}", "dim"))
     for note in notes(document):
         console.print(plain(note, "yellow"), soft_wrap=True)
 
