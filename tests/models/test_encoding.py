@@ -119,3 +119,11 @@ def test_no_token_that_completes_a_stop_string_is_missed(codecs: dict[str, TextC
 def test_most_tokens_need_no_look_for_a_stop_string(codecs: dict[str, TextCodec]) -> None:
     assert codecs["bytes"].stop_candidates(("\n",), 400).sum() == 1
     assert codecs["bytes"].stop_candidates(("\n", ".", "q"), 400).sum() < 10
+
+
+def test_a_huge_text_is_refused_from_its_beginning_and_a_long_one_of_few_tokens_is_read(codecs: dict[str, TextCodec]) -> None:
+    codec = TextCodec(codecs["words"].tokenizer, chat=False, context=4)
+    few, huge = codec.encode([Prompt(text=" " * 1000 + "the flag"), Prompt(text="the flag " * 1000)])
+    assert isinstance(few, list)
+    assert len(few) == 2
+    assert "more than 8 tokens" in str(huge)

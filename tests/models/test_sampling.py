@@ -90,6 +90,19 @@ def test_impossible_tokens_at_the_end_are_never_drawn() -> None:
     assert sample_tokens(logp, torch.tensor([1 - 2**-53], dtype=torch.float64), SamplingLaw()).tolist() == [1]
 
 
+@pytest.mark.parametrize("vocabulary", [1, 2, 255, 256, 257, 512, 1000])
+def test_a_search_by_blocks_finds_what_a_search_over_all_finds(vocabulary: int) -> None:
+    rng = np.random.default_rng(vocabulary)
+    logits = rng.normal(size=vocabulary) * 2
+    logits[rng.random(vocabulary) < 0.3] = -np.inf
+    logits[0] = 0.0
+    logp = torch.log_softmax(torch.tensor(logits[None]), -1)
+    uniforms = draw_uniforms([vocabulary], 500)[0]
+    drawn = sample_tokens(logp, torch.from_numpy(uniforms), SamplingLaw(), torch.zeros(500, dtype=torch.long)).numpy()
+    cumulative = np.exp(logp[0].numpy()).cumsum()
+    np.testing.assert_array_equal(drawn, np.searchsorted(cumulative, uniforms * cumulative[-1], side="right"))
+
+
 def test_draws_of_many_laws_equal_draws_one_by_one() -> None:
     generator = torch.Generator().manual_seed(0)
     logp = torch.log_softmax(torch.randn(5, 30, generator=generator), -1)

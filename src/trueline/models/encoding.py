@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueline.errors import ModelError
+from trueline.errors import ModelError, PromptTooLong
 from trueline.models.base import Prompt
+
+#: Characters a token of the context that are read before a text is refused; texts of longer tokens are read whole.
+_HEAD_CHARACTERS = 16
 
 
 class TextCodec:
-    """What one tokenizer does for a model. ``chat``: prompts with messages go through the chat template."""
+    """What one tokenizer does for a model.
 
-    def __init__(self, tokenizer: Any, *, chat: bool) -> None:
+    ``chat``: prompts with messages go through the chat template. ``context``: the model's limit in tokens, so that a huge text is refused
+    from its beginning alone.
+    """
+
+    def __init__(self, tokenizer: Any, *, chat: bool, context: int | None = None) -> None:
         self.tokenizer = tokenizer
         self.chat = chat
+        self._context = context
         self._prefix = self._special_prefix()
         self._pieces: dict[int, str] = {}
         self._continuations: dict[str, list[int]] = {}
@@ -30,6 +38,7 @@ class TextCodec:
         for prompt in prompts:
             try:
                 text, prefix = self._render(prompt)
+                self._refuse_huge(text)
             except ModelError as error:
                 encoded.append(error)
                 continue
@@ -103,6 +112,17 @@ class TextCodec:
             why = "no text" if not prompt.messages else "only chat messages, and this model has no chat template"
             raise ModelError(f"the prompt has {why}; give Prompt(text=...)")
         return prompt.text, self._prefix
+
+    def _refuse_huge(self, text: str) -> None:
+        """Raise when the beginning of ``text`` alone has twice the tokens of the context: the rest need not be read."""
+        if self._context is None or len(text) <= _HEAD_CHARACTERS * self._context:
+            return
+        head = self._tokenize_one(text[: _HEAD_CHARACTERS * self._context])
+        if not isinstance(head, ModelError) and len(head) > 2 * self._context:
+            raise PromptTooLong(
+                f"the prompt has {len(text)} characters, more than {2 * self._context} tokens, "
+                f"and the model's context is {self._context} tokens; shorten it"
+            )
 
     def _with_prefix(self, prefix: list[int], ids: list[int] | ModelError) -> list[int] | ModelError:
         if isinstance(ids, ModelError):

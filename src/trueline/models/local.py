@@ -72,12 +72,12 @@ class LocalModel:
         self._uri = uri
         self._chat = has_template if chat is None else chat
         self._files = files
-        self._codec = TextCodec(tokenizer, chat=self._chat)
+        self.context = _context_length(model.config)
+        self._codec = TextCodec(tokenizer, chat=self._chat, context=self.context)
         self._forward = CausalForward(self.model)
         self._fingerprint: dict[str, object] | None = None
         self._candidates: dict[tuple[str, ...], torch.Tensor] = {}
         self.eos_ids = _eos_ids(model, tokenizer)
-        self.context = _context_length(model.config)
 
     @property
     def uri(self) -> str:

@@ -13,6 +13,9 @@ from torch import Tensor
 from trueline.errors import InputError
 from trueline.models.base import SamplingLaw
 
+#: Neighbouring token ids that are summed before they are searched one by one.
+_BLOCK = 256
+
 
 def check_law(law: SamplingLaw) -> None:
     """Raise ``InputError`` for a temperature, top-p or top-k that defines no law."""
@@ -59,22 +62,37 @@ def law_weights(logp: Tensor, law: SamplingLaw) -> Tensor:
 
 
 def sample_tokens(logp: Tensor, uniforms: Tensor, law: SamplingLaw, rows: Tensor | None = None) -> Tensor:
-    """One token a draw by inverse CDF in float64: the first id whose cumulative probability passes the draw's uniform.
+    """One token a draw by inverse CDF: the first id whose cumulative probability passes the draw's uniform.
 
     ``logp``: (n_laws, vocabulary), the model's own laws. ``uniforms``: (n_draws,) float64 in [0, 1). ``rows``: (n_draws,) which law each
     draw is from; None: one draw a law, in order. Returns (n_draws,) int64. From a law of NaN comes some id: the caller checks its log-prob.
+
+    The search is in float64 and in two levels, first among blocks of ids and then inside one: no cumulative sum over the vocabulary.
     """
-    cdf = torch.cumsum(law_weights(logp, law), dim=-1, dtype=torch.float64)
-    total = cdf[:, -1]
+    weights = law_weights(logp, law)
+    vocabulary = weights.shape[-1]
     if rows is None:
-        rows = torch.arange(len(cdf), device=cdf.device)
-    # u * total may round up to total: stay below it, so that a token of probability zero is never drawn
-    target = torch.minimum(uniforms * total[rows], torch.nextafter(total, torch.zeros_like(total))[rows])
-    # the draws of one law side by side, so that its cumulative sum is searched where it lies and not copied for each draw
-    counts = torch.bincount(rows, minlength=len(cdf))
-    order = rows.argsort(stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[rows[order]]
-    targets = cdf.new_zeros((len(cdf), int(counts.max()) if len(rows) else 0))
-    targets[rows, place] = target
-    return torch.searchsorted(cdf, targets, right=True)[rows, place].clamp_(max=logp.shape[-1] - 1)
+        rows = torch.arange(len(weights), device=weights.device)
+    block, rest = _search(_block_sums(weights)[rows].double().cumsum(-1), uniforms)
+    ids = block[:, None] * _BLOCK + torch.arange(min(_BLOCK, vocabulary), device=weights.device)
+    inside = weights[rows[:, None], ids.clamp(max=vocabulary - 1)].double()
+    place, _ = _search(torch.where(ids < vocabulary, inside, 0.0).cumsum(-1), rest)
+    return (block * _BLOCK + place).clamp_(max=vocabulary - 1)
+
+
+def _block_sums(weights: Tensor) -> Tensor:
+    """Sums of ``_BLOCK`` neighbouring ids, the last block shorter: (n_laws, n_blocks)."""
+    whole = weights.shape[-1] // _BLOCK * _BLOCK
+    sums = weights[:, :whole].reshape(len(weights), -1, _BLOCK).sum(-1) if whole else weights[:, :0]
+    return sums if whole == weights.shape[-1] else torch.cat([sums, weights[:, whole:].sum(-1, keepdim=True)], dim=-1)
+
+
+def _search(ends: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """In each row of cumulative sums ``ends`` the cell that ``uniforms`` of the total falls into, and how far into it, in [0, 1]."""
+    total = ends[:, -1]
+    # the product may round up to the total: stay below it, so that a cell of probability zero is never drawn
+    target = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))[:, None]
+    cell = torch.searchsorted(ends, target, right=True).clamp_(max=ends.shape[-1] - 1)
+    high = ends.gather(-1, cell)
+    low = torch.where(cell > 0, ends.gather(-1, (cell - 1).clamp_(min=0)), 0.0)
+    return cell.squeeze(1), ((target - low) / (high - low)).squeeze(1)
