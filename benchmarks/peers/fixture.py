@@ -27,9 +27,9 @@ from transformers import (
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 PARTS = ("al", "bren", "cor", "dun", "esk", "fal", "gor", "hul", "ith", "jor", "kel", "lum", "mor", "nev", "ost", "pel")
-#: Words of both sides' P(True) prompts, so that neither is spelled out byte by byte.
+#: Words of both sides' P(True) prompts, so that neither is spelled out byte by byte; the peer wants True and False as one token each.
 PROBE_WORDS = (
-    "Question: Possible answer: Is the possible answer: (A) True (B) False The possible answer is: "
+    "True\nFalse\nQuestion: Possible answer: Is the possible answer: (A) True (B) False The possible answer is: "
     "Proposed answer: Is the proposed answer true? Reply with the letter only. Letter:"
 )
 ASKED = {"tree": "Which tree stands in {}?", "keeper": "Who keeps {}?", "bird": "Which bird nests in {}?"}

@@ -33,6 +33,7 @@ def load(
     revision: str | None = None,
     trust_remote_code: bool = False,
     chat: bool | None = None,
+    uri: str | None = None,
 ) -> LocalModel:
     """Load a causal language model from a local directory or hub id; weights from safetensors only.
 
@@ -43,6 +44,7 @@ def load(
     attn_implementation, revision: as in transformers.
     trust_remote_code: run code that comes with the checkpoint; holds for this call alone.
     chat: prompts with messages go through the chat template. None: when the tokenizer has one.
+    uri: the name it goes by in runs and reports; default ``hf:`` and the source.
 
     Raises ``ModelError`` when the checkpoint cannot be loaded, with what to do about it.
     """
@@ -51,7 +53,7 @@ def load(
         source, device=where, dtype=dtype, attn_implementation=attn_implementation, revision=revision, trust_remote_code=trust_remote_code
     )
     files = weight_files(str(Path(source).expanduser()) if source.startswith("~") else source, revision)
-    return LocalModel(model, tokenizer, uri=f"hf:{source}", chat=chat, files=tuple(files))
+    return LocalModel(model, tokenizer, uri=uri or f"hf:{source}", chat=chat, files=tuple(files))
 
 
 class LocalModel:
