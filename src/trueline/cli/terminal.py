@@ -124,8 +124,8 @@ def progress() -> Iterator[Callable[[str, int, int], None] | None]:
 
         def step(name: str, done: int, total: int) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
+                tasks[name] = bars.add_task(name, total=total or None)  # 0: not known beforehand
+            bars.update(tasks[name], completed=done)
 
         yield step
 
