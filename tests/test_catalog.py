@@ -264,7 +264,16 @@ def test_refuses_a_trace_without_its_needs(entry: Entry) -> None:
     assert not accepted, f"{entry.name} names these as needs but scores without them: {accepted}"
 
 
-# -- the known world ------------------------------------------------------------------------------------------------
+# -- direction ------------------------------------------------------------------------------------------------------
+
+
+def asks_the_model(entry: Entry) -> bool:
+    """The score is what the model says of itself."""
+    return bool(estimator_of(entry).needs.probes)
+
+
+OBSERVED = [entry for entry in ESTIMATORS if not asks_the_model(entry)]
+SELF_REPORTED = [entry for entry in ESTIMATORS if asks_the_model(entry)]
 
 
 @pytest.fixture(scope="session")
@@ -272,14 +281,33 @@ def known_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The shipped model on a sample of the shipped facts."""
     from trueline.measure import measure
 
-    return measure("world:chat", "world:facts", samples=10, limit=120, out=tmp_path_factory.mktemp("known") / "run", validate=False)
+    names = [entry.name for entry in OBSERVED]
+    return measure("world:chat", "world:facts", names, samples=10, limit=150, out=tmp_path_factory.mktemp("known") / "run", validate=False)
 
 
-@each(ESTIMATORS)
+@each(OBSERVED)
 def test_wrong_answers_of_the_known_world_score_higher(entry: Entry, known_run: Any) -> None:
-    wrong = known_run.grades["correct"].to_numpy() == False  # noqa: E712 - nulls must not count as wrong
-    scores = known_run.scores[entry.name].to_numpy()
-    seen = np.isfinite(scores)
-    assert seen.mean() > 0.5
-    assert 0 < wrong[seen].sum() < seen.sum()
-    assert auroc(wrong[seen], scores[seen]).value > 0.5
+    correct = known_run.grades["correct"]
+    assert correct.null_count() == 0
+    wrong, scores = ~correct.to_numpy(), known_run.scores[entry.name].to_numpy()
+    assert np.isfinite(scores).all()
+    assert 20 < wrong.sum() < 130
+    assert auroc(scores, wrong, ci=None).value > 0.5
+
+
+@each(SELF_REPORTED)
+def test_wrong_answers_score_higher_when_the_model_reports_what_it_knows(entry: Entry) -> None:
+    """What the shipped model says of itself is trained to be worthless, so these are tried on a model that reports its true chances."""
+    rng = np.random.default_rng(5)
+    chances = rng.uniform(0.02, 0.98, size=200)
+    wrong = rng.random(200) > chances
+    rows: list[Row] = []
+    for k, chance in enumerate(chances):
+        item = {"item_id": f"item-{k}"}
+        rows += [
+            {**item, "kind": "greedy", "text": "paris"},
+            {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": np.log([chance, 1 - chance]) - 0.1},
+            {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {chance:.2f}"},
+            {**item, "kind": "verbalized_2s", "text": f"Probability: {chance:.2f}"},
+        ]
+    assert auroc(estimator_of(entry).score(make_trace(rows)), wrong, ci=None).value > 0.7
