@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 
 import pytest
 
+from trueline import catalog
 from trueline.models import Generation, GenerationRequest, GenerationSettings, OptionScores, Prompt, RequestResult
 from trueline.models.judge import LlmJudge, judge_prompt, read_verdict
-from trueline.tasks import Grade, Item
+from trueline.tasks import Grade, Item, Task, grade_all, load_grader
 
 ITEM = Item("i", "Is {answer} literal?", references=("Paris", "City of Light"))
 
@@ -69,3 +72,10 @@ def test_the_prompt_shows_question_references_and_answer_unchanged() -> None:
     assert shown.text is not None
     assert "Question: Is {answer} literal?\nReference answers: Paris | City of Light\nProposed answer: {question}\n" in shown.text
     assert shown.messages[0].content in shown.text
+
+
+def test_the_grader_llm_loads_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.MODEL_SCHEMES, "scripted", "scripted_scheme:load")
+    monkeypatch.setitem(sys.modules, "scripted_scheme", SimpleNamespace(load=lambda rest: Scripted(rest)))  # type: ignore[arg-type]
+    grader = load_grader("llm:scripted:incorrect", Task("t", [ITEM]))
+    assert grade_all(grader, [ITEM], ["Rome"]) == [Grade(False, answer="Rome")]

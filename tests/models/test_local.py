@@ -304,3 +304,12 @@ def test_a_vocabulary_wider_than_the_tokenizer_is_no_trouble(build_network: Buil
     [result] = model.generate([request], GenerationSettings(max_new_tokens=16, stop=("q",)))
     assert result.error is None
     assert any(token >= len(tokenizer) for sample in result.samples for token in sample.tokens or [])
+
+
+def test_a_tokenizer_of_another_model_is_named_as_such(build_network: Build, build_tokenizer: Build) -> None:
+    model = LocalModel(build_network("gpt2", 300), build_tokenizer(), uri="hf:mixed")
+    fine, mixed = model.generate([GenerationRequest(Prompt(text="x")), GenerationRequest(Prompt(text="The painter"))], LONG)
+    assert fine.error is None
+    assert "do not belong together" in (mixed.error or "")
+    assert "do not belong together" in (model.score([Prompt(text="The painter")], [[" a"]])[0].error or "")
+    assert "do not belong together" in (model.score([Prompt(text="x")], [[" painter"]])[0].error or "")

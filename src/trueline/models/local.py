@@ -125,8 +125,8 @@ class LocalModel:
         for i, ids in enumerate(prompts):
             if isinstance(ids, ModelError):
                 results[i] = RequestResult(error=str(ids))
-            elif (too_long := self._too_long(len(ids), settings.max_new_tokens)) is not None:
-                results[i] = RequestResult(error=str(too_long))
+            elif (unusable := self._unusable(ids, settings.max_new_tokens)) is not None:
+                results[i] = RequestResult(error=str(unusable))
             elif requests[i].greedy or requests[i].sample_seeds:
                 ready[i] = ids
         sizes = {i: int(requests[i].greedy) + len(requests[i].sample_seeds) for i in ready}
@@ -185,8 +185,8 @@ class LocalModel:
                 scored[i] = ids
             elif isinstance(rows, ModelError):
                 scored[i] = rows
-            elif (too_long := self._too_long(len(ids), max((len(row) for row in rows), default=0))) is not None:
-                scored[i] = too_long
+            elif (unusable := self._unusable(ids, max((len(row) for row in rows), default=0), rows)) is not None:
+                scored[i] = unusable
             elif rows:
                 ready[i] = rows
         token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
@@ -221,7 +221,14 @@ class LocalModel:
         if chunk:
             yield chunk
 
-    def _too_long(self, n_prompt: int, n_new: int) -> PromptTooLong | None:
+    def _unusable(self, ids: list[int], n_new: int, given: Sequence[Sequence[int]] = ()) -> ModelError | None:
+        """Why the prompt cannot be run with ``n_new`` tokens after it, such as the ``given`` continuations, if it cannot."""
+        n_prompt = len(ids)
+        largest = max(max(row) for row in (ids, *given))
+        if largest >= self._forward.vocabulary:
+            return ModelError(
+                f"the tokenizer gives token {largest}, but the model knows {self._forward.vocabulary} tokens: they do not belong together"
+            )
         if self.context is None or n_prompt + n_new <= self.context:
             return None
         return PromptTooLong(
