@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trueline.tasks.graders import grade_all
 from trueline.tasks.item import Grade, Grader, Item
 from trueline.traces.trace import Trace
 
@@ -38,8 +39,9 @@ def grade_blocks(blocks: Iterable[Trace], items: dict[str, Item], grader: Grader
         generations = block.generations(kind)
         texts = generations.texts
         answered = {int(i): texts[k] for k, i in enumerate(generations.item) if generations.draw[k] == 0}
-        for index, item_id in enumerate(block.item_ids):
-            text = answered.get(index)
-            grade = Grade(None, reason="no answer: the generation failed") if text is None else grader(items[item_id], text)
-            rows.append({"item_id": item_id, "kind": kind, "draw": 0, **vars(grade)})
+        asked = [(item_id, text) for index, item_id in enumerate(block.item_ids) if (text := answered.get(index)) is not None]
+        grades = grade_all(grader, [items[item_id] for item_id, _ in asked], [text for _, text in asked])
+        found = {item_id: grade for (item_id, _), grade in zip(asked, grades, strict=True)}
+        failed = Grade(None, reason="no answer: the generation failed")
+        rows += [{"item_id": i, "kind": kind, "draw": 0, **vars(found.get(i, failed))} for i in block.item_ids]
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -94,6 +94,32 @@ def test_json_is_one_document(tmp_path: Path) -> None:
     assert reported["bytes"] == (tmp_path / "r.html").stat().st_size
 
 
+def test_a_file_of_questions_with_other_names_and_a_broken_line(tmp_path: Path) -> None:
+    rows = [{"Frage": f"Where is place {k}?", "gold": "Kelby"} for k in range(6)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"Frage": "cut')
+    arguments = [
+        "measure",
+        "law:m",
+        tmp_path / "q.jsonl",
+        "--map",
+        "question=Frage",
+        "--map",
+        "answer=gold",
+        "--estimators",
+        "sequence_nll",
+    ]
+    arguments += ["--out", tmp_path / "run", "--grader", "contains", "--json"]
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "line 7: not valid JSON" in refused.stderr
+    result = run(*arguments, "--skip-bad")
+    assert result.exit_code == 0, result.output
+    found = document(result)
+    assert found["counts"]["items"] == 6
+    assert found["task"]["grader"] == "contains"
+    assert found["metrics"]["headline"]["accuracy"]["n"] == 6
+
+
 def test_failed_items_exit_with_3(tmp_path: Path) -> None:
     arguments = ("measure", "law:m", "law:broken", "--estimators", "sequence_nll", "--out", tmp_path / "run")
     result = run(*arguments)
