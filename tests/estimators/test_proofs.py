@@ -141,3 +141,26 @@ def test_real_answers_give_the_published_areas() -> None:
     assert 1 - wrong.mean() == pytest.approx(0.526666667, abs=1e-6)
     scores = score_trace(judged, load_estimators(list(REAL)))
     assert {name: area(wrong, score) for name, score in scores.items()} == pytest.approx(REAL, abs=1e-6)
+
+
+# -- the known world: a trained model whose mistakes are known --------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_scores_find_the_wrong_answers_of_the_known_world(tmp_path: Path) -> None:
+    from trueline.measure import measure
+
+    run = measure("world:chat", "world:facts", samples=10, limit=500, equivalence="oracle", out=tmp_path / "run", validate=False)
+    grades = run.grades.filter(run.grades["kind"] == "greedy")
+    assert grades["item_id"].to_list() == run.scores["item_id"].to_list()
+    wrong = ~grades["correct"].to_numpy().astype(bool)
+    areas = {}
+    for name in run.scores.columns[1:]:
+        score = run.scores[name].to_numpy()
+        there = np.isfinite(score)
+        areas[name] = area(wrong[there], score[there])
+    print({name: round(value, 3) for name, value in areas.items()}, "accuracy", round(1 - wrong.mean(), 3))
+    assert areas["sequence_nll"] >= 0.80
+    assert areas["sequence_nll"] >= areas["predictive_entropy"] - 0.02
+    assert sum(value > 0.7 for value in areas.values()) >= 20
+    assert min(areas[name] for name in ("self_certainty", "renyi", "fisher_rao")) >= 0.5, "a sign is turned"

@@ -78,6 +78,14 @@ def test_long_pairs_are_cut_and_counted(make_nli) -> None:
     assert judge_trace(trace, NLI(str(path))).settings["truncated"] == 4
 
 
+def test_a_megabyte_is_cut_before_it_is_tokenized(make_nli) -> None:
+    judge = NLI(str(make_nli("deberta", max_length=20)))
+    text = "paris is the capital of france "
+    verdicts = judge.judge([(text * 30_000, "no"), (text * 100, "no")])
+    assert verdicts.truncated.all()
+    assert verdicts.probs[0] == pytest.approx(verdicts.probs[1], abs=1e-6)
+
+
 def test_roberta_positions_limit_the_length(make_nli) -> None:
     judge = NLI(str(make_nli("roberta", max_length=10_000)))
     verdicts = judge.judge([("paris is the capital of france " * 20, "no")])

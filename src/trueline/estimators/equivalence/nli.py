@@ -19,6 +19,7 @@ from trueline.errors import InputError, ModelError
 from trueline.estimators.equivalence.base import Verdicts
 
 _CLASSES = ("entail", "neutral", "contradict")
+_CHARACTERS_A_TOKEN = 64
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ def _limit(tokenizer: Any, model: Any) -> int:
 
 
 def _encode(tokenizer: Any, pairs: Sequence[tuple[str, str]], limit: int) -> tuple[list[dict[str, list[int]]], NDArray[np.bool_]]:
-    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    # no vocabulary has so long tokens: what is cut here could not be seen, and a megabyte is not tokenized to keep 512 tokens
+    longest = limit * _CHARACTERS_A_TOKEN
+    first, second = [a[:longest] for a, _ in pairs], [b[:longest] for _, b in pairs]
     whole = tokenizer(first, second, verbose=False)
     rows = [{name: whole[name][i] for name in whole} for i in range(len(pairs))]
     truncated = np.array([len(row["input_ids"]) > limit for row in rows], dtype=bool)
