@@ -148,7 +148,7 @@ def test_real_answers_give_the_published_areas() -> None:
 
 @pytest.mark.slow
 def test_scores_find_the_wrong_answers_of_the_known_world(tmp_path: Path) -> None:
-    from trueline.measure import measure
+    from trueline.measuring import measure
 
     run = measure("world:chat", "world:facts", samples=10, limit=500, equivalence="oracle", out=tmp_path / "run", validate=False)
     grades = run.grades.filter(run.grades["kind"] == "greedy")

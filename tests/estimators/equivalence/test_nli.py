@@ -154,6 +154,13 @@ def test_unusable_checkpoints_are_refused(make_nli, tmp_path) -> None:
         NLI(str(broken)).judge(PAIRS)
 
 
+@pytest.mark.parametrize(("path", "message"), [("/no/such/place", "no directory"), ("~/nothing-here", "no directory"), ("org/none", "Hub")])
+def test_places_without_a_checkpoint_are_named(path, message) -> None:
+    for call in (NLI(path).fingerprint, lambda: NLI(path).judge(PAIRS)):
+        with pytest.raises(ModelError, match=message):
+            call()
+
+
 def test_base_model_gets_no_random_head(make_nli, tmp_path) -> None:
     from safetensors.torch import load_file, save_file
 

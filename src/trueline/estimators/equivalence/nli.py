@@ -121,8 +121,10 @@ def label_order(config: Mapping[str, Any], labels: str = "") -> tuple[int, int, 
 
 def _files(path: str) -> list[Path]:
     """Files that decide a verdict, by name."""
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if not folder.is_dir():
+        if path.startswith(("/", ".", "~")):
+            raise ModelError(f"no directory {path!r}; nli: takes the directory of a sequence-classification checkpoint, or a Hub id")
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -140,6 +142,7 @@ def _load(path: str, device: str) -> tuple[Any, Any]:
 
     from trueline.models.checkpoints import quiet
 
+    path = str(Path(path).expanduser()) if Path(path).expanduser().is_dir() else path
     if Path(path).is_dir() and not any(Path(path).glob("*.safetensors")):
         raise ModelError(f"{path} holds no safetensors weights; other formats can run code when loaded, so convert the checkpoint first")
     try:
