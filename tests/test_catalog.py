@@ -279,7 +279,7 @@ SELF_REPORTED = [entry for entry in ESTIMATORS if asks_the_model(entry)]
 @pytest.fixture(scope="session")
 def known_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The shipped model on a sample of the shipped facts."""
-    from trueline.measure import measure
+    from trueline.measuring import measure
 
     names = [entry.name for entry in OBSERVED]
     return measure("world:chat", "world:facts", names, samples=10, limit=150, out=tmp_path_factory.mktemp("known") / "run", validate=False)

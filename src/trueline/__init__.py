@@ -5,8 +5,6 @@ The names below are imported when they are first used, so that ``import trueline
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from trueline.estimators.base import Estimator
     from trueline.estimators.loading import load_equivalence, load_estimator
     from trueline.importing import import_generations
-    from trueline.measure import measure, plan
+    from trueline.measuring import measure, plan
     from trueline.models.base import Model
     from trueline.models.loading import load_model
     from trueline.run import Run, open_run
@@ -44,9 +42,9 @@ _SOURCES = {
     "load_grader": "trueline.tasks.graders",
     "load_model": "trueline.models.loading",
     "load_task": "trueline.tasks.loading",
-    "measure": "trueline.measure",
+    "measure": "trueline.measuring",
     "open_run": "trueline.run",
-    "plan": "trueline.measure",
+    "plan": "trueline.measuring",
     "validate_table": "trueline.scoretable",
 }
 
@@ -83,27 +81,9 @@ def __getattr__(name: str) -> Any:
     if name not in _SOURCES:
         raise AttributeError(f"module 'trueline' has no attribute {name!r}")
     value = getattr(import_module(_SOURCES[name]), name)
-    if name != "measure":
-        globals()[name] = value
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _CallableModule(ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.measure(*args, **kwargs)
-
-
-class _Package(ModuleType):
-    """Once somebody imports the submodule ``trueline.measure``, Python binds it over the function: so the module can be called too."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "measure" and isinstance(value, ModuleType):
-            value.__class__ = _CallableModule
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

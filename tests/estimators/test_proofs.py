@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import trueline as tl
 from trueline.estimators.engine import judge_trace, score_trace
 from trueline.estimators.equivalence import Exact, Normalised, Oracle
 from trueline.estimators.exact_sequence import beam_nll, exact_sequence_measures
@@ -146,17 +147,21 @@ def test_real_answers_give_the_published_areas() -> None:
 # -- the known world: a trained model whose mistakes are known --------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_scores_find_the_wrong_answers_of_the_known_world(tmp_path: Path) -> None:
-    from trueline.measuring import measure
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The shipped model on 500 facts, every estimator."""
+    out = tmp_path_factory.mktemp("known") / "run"
+    return tl.measure("world:chat", "world:facts", samples=10, limit=500, equivalence="oracle", out=out, validate=False)
 
-    run = measure("world:chat", "world:facts", samples=10, limit=500, equivalence="oracle", out=tmp_path / "run", validate=False)
-    grades = run.grades.filter(run.grades["kind"] == "greedy")
-    assert grades["item_id"].to_list() == run.scores["item_id"].to_list()
+
+@pytest.mark.slow
+def test_scores_find_the_wrong_answers_of_the_known_world(known: Any) -> None:
+    grades = known.grades.filter(known.grades["kind"] == "greedy")
+    assert grades["item_id"].to_list() == known.scores["item_id"].to_list()
     wrong = ~grades["correct"].to_numpy().astype(bool)
     areas = {}
-    for name in run.scores.columns[1:]:
-        score = run.scores[name].to_numpy()
+    for name in known.scores.columns[1:]:
+        score = known.scores[name].to_numpy()
         there = np.isfinite(score)
         areas[name] = area(wrong[there], score[there])
     print({name: round(value, 3) for name, value in areas.items()}, "accuracy", round(1 - wrong.mean(), 3))
@@ -164,3 +169,25 @@ def test_scores_find_the_wrong_answers_of_the_known_world(tmp_path: Path) -> Non
     assert areas["sequence_nll"] >= areas["predictive_entropy"] - 0.02
     assert sum(value > 0.7 for value in areas.values()) >= 20
     assert min(areas[name] for name in ("self_certainty", "renyi", "fisher_rao")) >= 0.5, "a sign is turned"
+
+
+@pytest.mark.slow
+def test_greedy_finds_the_min_entropy_of_the_known_world(known: Any) -> None:
+    """The answers an item can have are known, so the law over them can be enumerated (end of sequence aside, which is near certain)."""
+    from trueline.models.base import Message, Prompt
+    from trueline.models.loading import load_model
+    from trueline.tasks.loading import load_task
+
+    model, items = load_model("world:chat"), {item.id: item for item in load_task("world:facts").items}
+    asked = [items[name] for name in known.scores["item_id"].to_list()[:100]]
+    prompts = [Prompt(text=item.prompt_text, messages=(Message("user", item.question),)) for item in asked]
+    laws = [scored.logprobs for scored in model.score(prompts, [[f" {a}." for a in item.metadata["answers"]] for item in asked])]
+    mass = np.array([np.exp(law).sum() for law in laws])
+    min_entropy = np.array([-law.max() for law in laws])
+    entropy = np.array([-(np.exp(law) * law).sum() for law in laws])
+    gap = np.abs(known.scores["sequence_nll"].to_numpy()[:100] - min_entropy)
+    whole = mass > 0.99
+    miss = np.abs(known.scores["predictive_entropy"].to_numpy()[:100] - entropy)[whole]
+    print(f"mass {mass.mean():.3f}, G-NLL - M {gap.mean():.4f}, PE - H {miss.mean():.3f} on {whole.sum()} items")
+    assert np.mean(gap < 0.05) >= 0.9
+    assert gap.mean() < miss.mean() / 2

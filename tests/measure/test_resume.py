@@ -20,7 +20,7 @@ SUPPORT = Path(__file__).parent.parent / "support"
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {support!r})
-import trueline.measure as m
+import trueline.measuring as m
 from lawmodel import LawModel, make_task
 m.SHARD_ITEMS = 4
 import trueline.capture.engine as engine

@@ -25,7 +25,7 @@ def demo(
 
     Example: trueline demo --out runs/demo
     """
-    from trueline.measure import measure
+    from trueline.measuring import measure
     from trueline.reports import write_report
 
     runs: list[Any] = []

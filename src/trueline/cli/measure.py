@@ -40,8 +40,8 @@ def measure(
 
     Example: trueline measure world:chat world:facts --samples 10 --out runs/facts
     """
-    from trueline.measure import measure as run_measure
-    from trueline.measure import plan as make_plan
+    from trueline.measuring import measure as run_measure
+    from trueline.measuring import plan as make_plan
     from trueline.tasks.loading import load_task
 
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)

@@ -81,9 +81,12 @@ def measure(
     InputError : settings or data cannot be used. SettingsMismatch : ``out`` holds a run with other settings.
     RunLocked : another process writes to ``out``. StorageError : the disk is full; all finished shards are kept.
     """
+    from trueline.tasks.graders import load_grader
+
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     asked, chosen, uris = _load(model, task, estimators, limit)
+    load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     made, loaded = _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)
     if on_plan is not None:
@@ -223,7 +226,8 @@ def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "trueline": trueline.__version__,
         "model": identity["model"],
-        "task": {**identity["task"], "grader": task.grader if isinstance(task.grader, str) else task.grader.__qualname__},
+        "task": {**identity["task"], "grader": _grader_name(task)},
+        "notes": list(task.notes),
         "settings": {**identity["settings"], "stop": list(task.stop)},
         "judge": made.judge,
         "identity": identity,
@@ -231,6 +235,10 @@ def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any
         "plan": made.to_json(),
         "versions": {name: version(name) for name in names},
     }
+
+
+def _grader_name(task: Task) -> str:
+    return task.grader if isinstance(task.grader, str) else getattr(task.grader, "__qualname__", "custom")
 
 
 def _finish(directory: RunDirectory, n_items: int) -> None:
