@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -95,7 +96,21 @@ JUDGED = {
     "kle_full_heat0.3_alpha0.5": KernelLanguageEntropy(alpha=0.5),
     "luq": LUQ(),
 }
+FROM_LAWS = {
+    "mean_top3_negentropy": TopKEntropy(K),
+    "min_top3_negentropy": TopKEntropy(K, "max"),
+    "mean_top3_entropy_renormalised": TopKEntropy(K),
+    "mean_probability_margin": TopKMargin(),
+}
+#: Scores of samples that are functions of arrays: how many samples they are given is all that matters to a contract case.
+PURE: dict[str, Callable[[list[list[float]]], float]] = {
+    "sentence_sar_t0.001": lambda tokens: sentence_sar([sum(t) for t in tokens], np.eye(len(tokens))),
+    "sar_t0.001": lambda tokens: sar(tokens, [[0.0] * len(t) for t in tokens], np.eye(len(tokens))),
+    "eigenscore_alpha1e-3": lambda tokens: eigenscore(np.eye(len(tokens), 8)),
+}
 GREEDY_JUDGED = {
+    "noncontradiction_confidence": Contradiction(),
+    "semantic_density_lmp": SemanticDensity(self_term=True),
     "semantic_density_uncertainty": SemanticDensity(),
     "exact_match_disagreement": SelfConsistency(reference="greedy"),
 }
@@ -142,9 +157,9 @@ def _trace(inputs: Inputs) -> Trace:
     if "greedy" in inputs:
         law = torch.tensor(inputs["greedy"]["full_logprobs"], dtype=torch.float64)
         stats = {name: values.numpy() for name, values in law_statistics(law, TOKEN_STATS).items()}
-        top = -np.sort(-law.numpy(), axis=1)
-        greedy = {"text": inputs["greedy"]["text"], "token_logprobs": inputs["greedy"]["token_logprobs"]}
-        rows.append({"item_id": "q", "kind": "greedy", **greedy, **stats, "topk_logprobs": top[:, : 2 * K].tolist()})
+        top = -np.sort(-law.numpy(), axis=1)[:, : 2 * K]
+        greedy = {"text": inputs["greedy"].get("text"), "token_logprobs": inputs["greedy"]["token_logprobs"]}
+        rows.append({"item_id": "q", "kind": "greedy", **greedy, **stats, "topk_logprobs": top.tolist()})
     for sample in inputs.get("samples", []):
         plain = {name: sample[name] for name in ("text", "token_logprobs") if name in sample}
         rows.append({"item_id": "q", "kind": "sample", "temperature": 1.0, "top_p": 1.0, "top_k": 0, **plain})
@@ -300,14 +315,18 @@ def _weighted_consistency(inputs: Inputs) -> dict[str, Any]:
 def _one_estimator(inputs: Inputs) -> dict[str, Any]:
     """An estimator, by its name here or in the catalog, on a trace that may not suffice."""
     name = inputs["estimator"]
-    known = {**GREEDY, **SAMPLED, **JUDGED, **GREEDY_JUDGED}
+    tokens = [sample.get("token_logprobs", []) for sample in inputs.get("samples", [])]
+    if name in PURE and "trace_fields" not in inputs:
+        return {name: PURE[name](tokens)}
+    known = {**GREEDY, **FROM_LAWS, **SAMPLED, **JUDGED, **GREEDY_JUDGED}
     aliases = {"lexical_similarity": "lexical_similarity_rougeL", "semantic_entropy_rao": "semantic_entropy_rao_raw"}
     name = aliases.get(name, name)
     estimator = known[name] if name in known else load_estimator(name)[1] if name in estimator_entries() else None
     if estimator is None:
         raise KeyError(f"no estimator is called {name!r} here")
     trace = _fields_alone(inputs["trace_fields"]) if "trace_fields" in inputs else _trace(inputs)
-    if estimator.needs.equivalence and trace.judgements is None and len(trace.samples):
+    judged = "equivalence.samples" in inputs.get("trace_fields", ["equivalence.samples"])
+    if judged and estimator.needs.equivalence and trace.judgements is None and len(trace.samples):
         trace = trace.with_judgements(judge_trace(trace, Normalised()))
     return {name: _score(estimator, trace)}
 
@@ -329,7 +348,8 @@ def _fields_alone(fields: list[str]) -> Trace:
 
 def _real(inputs: Inputs) -> dict[str, Any]:
     items = [json.loads(line) for line in Path(inputs["file"]).read_text(encoding="utf-8").splitlines()]
-    n_samples = 10
+    stated = re.search(r"first (\d+) samples", inputs.get("use", ""))
+    n_samples = int(stated[1]) if stated else 10
     trace = make_trace({"item_id": item["id"], "kind": "sample", "text": text} for item in items for text in item["samples"][:n_samples])
     judged = trace.with_judgements(judge_trace(trace, Normalised(numbers=False)))
     scores = {
