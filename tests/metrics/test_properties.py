@@ -73,7 +73,7 @@ def test_integer_weights_are_repetition_after_newton(data: tuple[Any, Any, Any])
 @quick
 @given(rows(), st.integers(0, 10**6))
 def test_integer_weights_are_repetition_for_real_truth(data: tuple[Any, Any, Any], seed: int) -> None:
-    p, y, w = data
+    p, _, w = data
     loss = np.round(np.random.default_rng(seed).random(len(p)), 1)
     many = w.astype(int)
     same(values(p, loss, REAL, weights=w), values(np.repeat(p, many), np.repeat(loss, many), REAL))

@@ -10,7 +10,7 @@ from trueline.metrics._call import CIArgument
 from trueline.stats.engine import Jackknife, Metric, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, wilson
-from trueline.stats.sample import NanPolicy, SortedSample, sorted_sample
+from trueline.stats.sample import NanPolicy, SortedSample, sorted_sample, weighted_sum
 
 
 def accuracy(
@@ -64,7 +64,7 @@ def _matches(answers: ArrayLike, truth: ArrayLike) -> FloatArray:
 
 
 def _mean_truth(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(weights @ sample.truth / weights.sum(axis=1))
+    return np.asarray(weighted_sum(weights, sample.truth) / weights.sum(axis=1))
 
 
 def _wilson(sample: SortedSample, level: float) -> Interval | None:

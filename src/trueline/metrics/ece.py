@@ -19,7 +19,7 @@ from trueline.metrics._call import CIArgument, call
 from trueline.metrics.accuracy import additive_jackknife
 from trueline.stats.engine import Jackknife, Metric, check, point
 from trueline.stats.estimate import Estimate, FloatArray
-from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample
+from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample, weighted_sum
 
 BinKind = Literal["width", "mass"]
 _MAX_TABLE = 20_000_000
@@ -284,7 +284,7 @@ def _debiased_value(sample: SortedSample, weights: FloatArray, *, bins: Bins) ->
 
 
 def _signed_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(weights @ (sample.scores - sample.truth) / weights.sum(axis=1))
+    return np.asarray(weighted_sum(weights, sample.scores - sample.truth) / weights.sum(axis=1))
 
 
 SIGNED_ECE = Metric(

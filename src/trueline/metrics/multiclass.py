@@ -18,7 +18,7 @@ from trueline.metrics.ece import SIGNED_ECE, BinKind, Bins, ece_metric
 from trueline.metrics.scaling import check_labels
 from trueline.stats.engine import Metric, estimates
 from trueline.stats.estimate import Estimate, FloatArray
-from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample
+from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample, weighted_sum
 
 _NEVER = 10**15
 
@@ -180,7 +180,7 @@ def _row_mean(name: str, key: str) -> Metric:
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         rows: FloatArray = sample.cache[key]
         infinite = np.isinf(rows)
-        mean = weights @ np.where(infinite, 0.0, rows) / weights.sum(axis=1)
+        mean = weighted_sum(weights, np.where(infinite, 0.0, rows)) / weights.sum(axis=1)
         return np.where((weights[:, infinite] > 0).any(axis=1), np.inf, mean)
 
     return Metric(

@@ -16,7 +16,7 @@ from trueline.metrics._call import CIArgument, call
 from trueline.metrics.accuracy import additive_jackknife
 from trueline.stats.engine import Metric, as_ci, estimates
 from trueline.stats.estimate import Estimate, FloatArray
-from trueline.stats.sample import NanPolicy, SortedSample, group_sums, sorted_sample
+from trueline.stats.sample import NanPolicy, SortedSample, group_sums, sorted_sample, weighted_sum
 
 
 def brier(
@@ -124,16 +124,16 @@ def _nll_rows(sample: SortedSample, clip: float) -> FloatArray:
 def _nll_value(sample: SortedSample, weights: FloatArray, *, clip: float) -> FloatArray:
     rows = _nll_rows(sample, clip)
     infinite = np.isinf(rows)
-    value = weights @ np.where(infinite, 0.0, rows) / weights.sum(axis=1)
+    value = weighted_sum(weights, np.where(infinite, 0.0, rows)) / weights.sum(axis=1)
     return np.where((weights[:, infinite] > 0).any(axis=1), np.inf, value)
 
 
 def _brier_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(weights @ (sample.scores - sample.truth) ** 2 / weights.sum(axis=1))
+    return np.asarray(weighted_sum(weights, (sample.scores - sample.truth) ** 2) / weights.sum(axis=1))
 
 
 def _skill_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    rate = weights @ sample.truth / weights.sum(axis=1)
+    rate = weighted_sum(weights, sample.truth) / weights.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         skill = 1 - _brier_value(sample, weights) / (rate * (1 - rate))
     return np.where((rate > 0) & (rate < 1), skill, np.nan)

@@ -10,6 +10,7 @@ LM-Polygraph's PRR differs: a shuffled instead of an exact random baseline, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,9 +19,10 @@ from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
 from trueline.stats.engine import Metric
 from trueline.stats.estimate import Estimate, FloatArray
-from trueline.stats.sample import NanPolicy, SortedSample, group_sums
+from trueline.stats.sample import NanPolicy, SortedSample, group_sums, weighted_sum
 
 _TINY = 1e-9
+_TABLE_END = 1e7
 
 
 def aurc(
@@ -202,7 +204,7 @@ def _by_loss(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, Flo
     """Weight and summed loss of each group of equal loss, smallest loss first: the oracle order."""
     levels = sample.truth[sample.truth_order][sample.truth_starts]
     if len(levels) == 2:
-        high = weights @ (sample.truth == levels[1]).astype(np.float64)
+        high = weighted_sum(weights, (sample.truth == levels[1]).astype(np.float64))
         w = np.stack([weights.sum(axis=1) - high, high], axis=1)
     else:
         w = group_sums(weights[:, sample.truth_order], sample.truth_starts)
@@ -212,32 +214,38 @@ def _by_loss(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, Flo
 def _mean_risk(w: FloatArray, s: FloatArray, first: FloatArray | None = None) -> FloatArray:
     """Mean of r_k over k = first + 1 .. n, from group weights and summed losses."""
     end = np.cumsum(w, axis=1)
-    mass = end[:, -1].copy()
-    start = end - w
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mu = np.where(w > 0, s / w, 0.0)
-    before = np.cumsum(s, axis=1) - s - start * mu
-    if first is not None:
-        start = np.maximum(start, np.minimum(first[:, None], end))
-    area = np.einsum("ij,ij->i", end - start, mu) + np.einsum("ij,ij->i", before, _harmonic_steps(start, end))
-    count = mass if first is None else mass - first
+    mass = end[:, -1]
+    before = np.cumsum(s, axis=1)
+    # A group without weight has no loss either: 0 / tiny is its mean.
+    mu = s / np.maximum(w, 1e-300)
+    # G at the group's end less mu times its end: the part of G that the group's own slope does not explain.
+    before -= end * mu
+    low = np.zeros((len(w), 1)) if first is None else first[:, None]
+    reach = np.concatenate([low, end if first is None else np.maximum(end, low)], axis=1)
+    area = np.einsum("ij,ij->i", np.diff(reach), mu) + np.einsum("ij,ij->i", before, np.diff(_harmonic(reach)))
+    count = mass - low[:, 0]
     return np.asarray(np.where(count > 0, area / np.where(count > 0, count, 1.0), np.nan))
 
 
-def _harmonic_steps(start: FloatArray, end: FloatArray) -> FloatArray:
-    """H(end) - H(start) for harmonic numbers: from a table for integers, from digamma for real arguments."""
-    top = float(end.max(initial=0.0))
-    if top < 1e8 and np.array_equal(start, np.rint(start)) and np.array_equal(end, np.rint(end)):
-        table = np.zeros(int(top) + 1)
-        np.cumsum(1 / np.arange(1.0, top + 1), out=table[1:])
-        return np.asarray(table[end.astype(np.int64)] - table[start.astype(np.int64)])
+def _harmonic(k: FloatArray) -> FloatArray:
+    """Harmonic numbers H(k): from a table for integers, from digamma for real arguments."""
+    top = float(k.max(initial=0.0))
+    whole = k.astype(np.int64) if top < _TABLE_END else None
+    if whole is not None and np.array_equal(whole, k):
+        return _harmonic_table(1 << int(top).bit_length())[whole]
     from scipy.special import digamma
 
-    return np.asarray(digamma(end + 1) - digamma(start + 1))
+    return np.asarray(digamma(k + 1) + np.euler_gamma)
+
+
+@lru_cache(maxsize=4)
+def _harmonic_table(size: int) -> FloatArray:
+    """H(0) .. H(size); sizes are powers of two, so that few tables are made."""
+    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1.0, size + 1))])
 
 
 def _mean_loss(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(weights @ sample.truth / weights.sum(axis=1))
+    return np.asarray(weighted_sum(weights, sample.truth) / weights.sum(axis=1))
 
 
 def _generalised(w: FloatArray, s: FloatArray) -> FloatArray:
