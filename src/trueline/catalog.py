@@ -38,7 +38,7 @@ def _estimator(
     return Entry(name, "estimator", f"trueline.estimators.{target}", summary, source, cost, color, proof, settings)
 
 
-_GNLL = "Aichberger et al., arXiv 2412.15176, section 3"
+_GNLL = "Aichberger et al., arXiv 2412.15176"
 _LIN = "Lin, Trivedi, Sun, arXiv 2305.19187"
 _KUHN = "Kuhn, Gal, Farquhar, arXiv 2302.09664"
 _NATURE = "Farquhar et al., Nature 630 (2024)"
@@ -62,7 +62,7 @@ _ESTIMATORS = (
         "max_token_nll",
         "sequence_nll:MaxTokenNLL",
         "NLL of the least probable greedy token",
-        "Manakul et al., arXiv 2303.08896, section 4",
+        "Manakul et al., arXiv 2303.08896",
         "0",
         "logprobs",
     ),
@@ -78,7 +78,7 @@ _ESTIMATORS = (
         "max_token_entropy",
         "token_entropy:TokenEntropy",
         "largest entropy of the next-token law",
-        "Manakul et al., arXiv 2303.08896, section 4",
+        "Manakul et al., arXiv 2303.08896",
         "0",
         "white",
         reduce="max",
@@ -122,7 +122,7 @@ _ESTIMATORS = (
         "predictive_entropy",
         "predictive_entropy:PredictiveEntropy",
         "Monte Carlo entropy of the output law",
-        "Malinin and Gales, arXiv 2002.07650, equation 5",
+        "Malinin and Gales, arXiv 2002.07650",
         "M D",
         "logprobs",
         _PROOF_GNLL,
@@ -131,7 +131,7 @@ _ESTIMATORS = (
         "predictive_entropy_ln",
         "predictive_entropy:PredictiveEntropy",
         "mean NLL per token over samples",
-        "Malinin and Gales, arXiv 2002.07650, equation 9",
+        "Malinin and Gales, arXiv 2002.07650",
         "M D",
         "logprobs",
         _PROOF_GNLL,
@@ -141,7 +141,7 @@ _ESTIMATORS = (
         "semantic_entropy",
         "semantic_entropy:SemanticEntropy",
         "entropy over meanings, likelihood weights (rao)",
-        f"{_NATURE}, equation 5",
+        _NATURE,
         "M D + M^2 N",
         "logprobs",
     ),
@@ -158,7 +158,7 @@ _ESTIMATORS = (
         "semantic_entropy_discrete",
         "semantic_entropy:SemanticEntropy",
         "entropy over meanings, count shares",
-        f"{_NATURE}, equation 6",
+        _NATURE,
         "M D + M^2 N",
         "black",
         weights="count",
@@ -190,26 +190,24 @@ _ESTIMATORS = (
         "M D",
         "black",
     ),
-    _estimator("eigv_jaccard", "graph:EigenValue", "continuous number of meanings, word overlap", f"{_LIN}, equation 7", "M D", "black"),
-    _estimator("deg_jaccard", "graph:Degree", "1 - mean pairwise similarity, word overlap", f"{_LIN}, equation 8", "M D", "black"),
-    _estimator(
-        "ecc_jaccard", "graph:Eccentricity", "spread in the spectral embedding, word overlap", f"{_LIN}, equation 9", "M D", "black"
-    ),
+    _estimator("eigv_jaccard", "graph:EigenValue", "continuous number of meanings, word overlap", _LIN, "M D", "black"),
+    _estimator("deg_jaccard", "graph:Degree", "1 - mean pairwise similarity, word overlap", _LIN, "M D", "black"),
+    _estimator("ecc_jaccard", "graph:Eccentricity", "spread in the spectral embedding, word overlap", _LIN, "M D", "black"),
     _estimator(
         "eigv_nli",
         "graph:EigenValue",
         "continuous number of meanings, entailment",
-        f"{_LIN}, equation 7",
+        _LIN,
         "M D + M^2 N",
         "black",
         weight="entail",
     ),
-    _estimator("deg_nli", "graph:Degree", "1 - mean pairwise entailment", f"{_LIN}, equation 8", "M D + M^2 N", "black", weight="entail"),
+    _estimator("deg_nli", "graph:Degree", "1 - mean pairwise entailment", _LIN, "M D + M^2 N", "black", weight="entail"),
     _estimator(
         "ecc_nli",
         "graph:Eccentricity",
         "spread in the spectral embedding, entailment",
-        f"{_LIN}, equation 9",
+        _LIN,
         "M D + M^2 N",
         "black",
         weight="entail",
@@ -218,7 +216,7 @@ _ESTIMATORS = (
         "kernel_language_entropy",
         "kernel_language_entropy:KernelLanguageEntropy",
         "von Neumann entropy of the heat kernel of meanings",
-        "Nikitin et al., arXiv 2405.20003, section 3",
+        "Nikitin et al., arXiv 2405.20003",
         "M D + M^2 N",
         "black",
     ),
@@ -243,7 +241,7 @@ _ESTIMATORS = (
         "p_true",
         "p_true:PTrue",
         "1 - P(True) the model gives its own answer",
-        "Kadavath et al., arXiv 2207.05221, section 4",
+        "Kadavath et al., arXiv 2207.05221",
         "1 F",
         "logprobs",
     ),

@@ -1,6 +1,6 @@
 """Clusters of answers that mean the same, from pairwise entailment verdicts.
 
-Sources: bidirectional entailment, Kuhn, Gal, Farquhar, arXiv 2302.09664 (algorithm 1); components, Lin, Trivedi, Sun, arXiv 2305.19187.
+Sources: bidirectional entailment, Kuhn, Gal, Farquhar, arXiv 2302.09664; components, Lin, Trivedi, Sun, arXiv 2305.19187.
 Published code can move an answer already placed to a later cluster when the verdicts are not transitive; here the first fit stands:
 answers come in draw order, a cluster is represented by its first member, labels count from 0 in the order of opening.
 """

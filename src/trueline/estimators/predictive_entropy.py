@@ -1,6 +1,6 @@
 """Monte Carlo predictive entropy from sampled answers, and its length-normalised form.
 
-Sources: Malinin and Gales, arXiv 2002.07650 (equations 5 and 9); as baselines in arXiv 2412.15176.
+Sources: Malinin and Gales, arXiv 2002.07650; as baselines in arXiv 2412.15176.
 """
 
 from __future__ import annotations

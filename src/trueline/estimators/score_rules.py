@@ -1,6 +1,6 @@
 """Total, aleatoric and epistemic uncertainty of a model under two proper scoring rules, given a posterior over models.
 
-Source: Aichberger, Schweighofer, Hochreiter, arXiv 2412.15176, section 2. The zero-one score is 1 - [y = argmax p].
+Source: Aichberger, Schweighofer, Hochreiter, arXiv 2412.15176. The zero-one score is 1 - [y = argmax p].
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _NEEDS = Needs(greedy=frozenset({"token_logprobs"}))
 class SequenceNLL:
     r"""G-NLL: :math:`-\sum_t \log p(y_t \mid x, y_{<t})` along the greedy path, in nats.
 
-    It approximates the min-entropy of the output law, the aleatoric term of the zero-one score (2412.15176, section 3). Trap: it grows
+    It approximates the min-entropy of the output law, the aleatoric term of the zero-one score (arXiv 2412.15176). Trap: it grows
     with length; dividing by the length (``length_normalize=True``) breaks the tie to the scoring rule and is off by default.
 
     >>> from trueline.traces import make_trace
