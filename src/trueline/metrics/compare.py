@@ -97,14 +97,8 @@ def compare(
     """
     a, b, t, codes, missing = _align(first, second, truth, clusters, nan_policy)
     if metric == "accuracy":
-        a, b, record = (a == t).astype(np.float64), (b == t).astype(np.float64), ACCURACY
-        flat = np.zeros(len(t))
-        pair = (sorted_sample(flat, a, clusters=codes, merge=False), sorted_sample(flat, b, clusters=codes, merge=False))
-    else:
-        record = metric_record(metric)
-        pair = (sorted_sample(a, t, clusters=codes, merge=False), sorted_sample(b, t, clusters=codes, merge=False))
-    for sample in pair:
-        check(record, sample)
+        a, b = (a == t).astype(np.float64), (b == t).astype(np.float64)
+    record, pair = _samples(metric, a, b, t, codes)
     settings = as_ci(ci)
     one, two = (reported(record, point(record, sample)) for sample in pair)
     nothing = math.nan
@@ -136,6 +130,20 @@ def compare_unpaired(first: Estimate, second: Estimate) -> Difference:
         gap, gap - half, gap + half, first.level, math.erfc(z / math.sqrt(2)), "normal test of independent estimates", first.value,
         second.value, first.n + second.n, first.n_missing + second.n_missing, se, minimum_detectable(se, level=first.level),
     )  # fmt: skip
+
+
+def _samples(
+    metric: str | Metric, a: FloatArray, b: FloatArray, t: FloatArray, codes: IntArray | None
+) -> tuple[Metric, tuple[SortedSample, SortedSample]]:
+    """The metric and the two checked samples; for accuracy `a` and `b` are correctness, which then is the truth."""
+    if metric == "accuracy":
+        record, rows = ACCURACY, [(np.zeros(len(t)), a), (np.zeros(len(t)), b)]
+    else:
+        record, rows = metric_record(metric), [(a, t), (b, t)]
+    one, two = (sorted_sample(s, y, clusters=codes, merge=False) for s, y in rows)
+    for sample in (one, two):
+        check(record, sample)
+    return record, (one, two)
 
 
 Aligned = tuple[FloatArray, FloatArray, FloatArray, IntArray | None, int]

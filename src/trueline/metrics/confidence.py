@@ -17,7 +17,7 @@ from trueline.errors import InputError
 from trueline.metrics.recalibration import folds, smoothed_targets
 from trueline.stats.estimate import FloatArray
 from trueline.stats.logistic import fit_logistic, sigmoid
-from trueline.stats.sample import NanPolicy, as_vector, check_length, keep_rows
+from trueline.stats.sample import IntArray, NanPolicy, as_vector, check_length, keep_rows
 
 ConfidenceMethod = Literal["auto", "platt", "isotonic"]
 # Below this many rows in a training fold a step function overfits; two parameters do not.
@@ -66,13 +66,7 @@ def calibrated_confidence(
     """
     if method not in ("auto", "platt", "isotonic"):
         raise InputError(f"method {method!r} is unknown; expected 'auto', 'platt' or 'isotonic'")
-    u, c = as_vector(scores, "scores"), as_vector(correct, "correct")
-    check_length(len(c), len(u), "correct")
-    keep = keep_rows(np.isnan(u) | np.isnan(c), nan_policy, "scores or correct")
-    rows = np.arange(len(u)) if keep is None else keep
-    bad = rows[(c[rows] != 0) & (c[rows] != 1)]
-    if len(bad):
-        raise InputError(f"correct[{bad[0]}] is {c[bad[0]]}; expected 0 or 1")
+    u, c, rows = _checked(scores, correct, nan_policy)
     fold = folds(len(rows), None if clusters is None else np.asarray(clusters)[rows], n_folds, seed)
     out = np.full(len(u), np.nan)
     for k in range(int(fold.max()) + 1):
@@ -80,6 +74,18 @@ def calibrated_confidence(
         step = method == "isotonic" or (method == "auto" and len(train) >= _ISOTONIC_FROM)
         out[test] = (_falling_step if step else _falling_logistic)(u[train], c[train], u[test])
     return out
+
+
+def _checked(scores: ArrayLike, correct: ArrayLike, nan_policy: NanPolicy) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Scores, grades, and the rows where both are known."""
+    u, c = as_vector(scores, "scores"), as_vector(correct, "correct")
+    check_length(len(c), len(u), "correct")
+    keep = keep_rows(np.isnan(u) | np.isnan(c), nan_policy, "scores or correct")
+    rows = np.arange(len(u)) if keep is None else keep
+    bad = rows[(c[rows] != 0) & (c[rows] != 1)]
+    if len(bad):
+        raise InputError(f"correct[{bad[0]}] is {c[bad[0]]}; expected 0 or 1")
+    return u, c, rows
 
 
 def _falling_logistic(u: FloatArray, c: FloatArray, query: FloatArray) -> FloatArray:

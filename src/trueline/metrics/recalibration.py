@@ -111,7 +111,7 @@ class recalibrate:  # noqa: N801 - reads as a verb at the call site, recalibrate
         Warns
         -----
         UserWarning
-            For isotonic, histogram and Venn-ABERS on fewer than 200 rows, where they overfit.
+            For isotonic and histogram on fewer than 200 rows, where they overfit.
         """
         scores, labels = _probabilities(p, "p"), _labels(y)
         check_length(len(labels), len(scores), "y")

@@ -166,8 +166,7 @@ def sorted_sample(
     w = np.ones(n_in) if weights is None else check_weights(weights, n_in)
     codes = None if clusters is None else cluster_codes(clusters, n_in)
     keep = keep_rows(np.isnan(s) | np.isnan(t), nan_policy, "scores or truth")
-    bad = np.flatnonzero(np.isinf(t))
-    if len(bad):
+    if len(bad := np.flatnonzero(np.isinf(t))):
         raise InputError(f"truth[{bad[0]}] is {t[bad[0]]}; a truth must be finite")
     order = np.lexsort((t, s)) if keep is None else keep[np.lexsort((t[keep], s[keep]))]
     s, t, w = s[order], t[order], w[order]
@@ -177,12 +176,15 @@ def sorted_sample(
     multiplicity = np.ones(n)
     if codes is not None:
         codes = _by_first_row(codes[order])
-    elif weights is None and merge:
-        cells = np.flatnonzero(np.r_[True, (s[1:] != s[:-1]) | (t[1:] != t[:-1])])
-        if len(cells) < _MERGE_BELOW * n:
-            multiplicity = np.diff(np.r_[cells, n]).astype(np.float64)
-            s, t, w = s[cells], t[cells], multiplicity
+    elif weights is None and merge and len(cells := _cells(s, t)) < _MERGE_BELOW * n:
+        multiplicity = np.diff(np.append(cells, n)).astype(np.float64)
+        s, t, w = s[cells], t[cells], multiplicity
     return SortedSample(s, t, w, multiplicity, codes, order, n=n, n_missing=n_in - n)
+
+
+def _cells(scores: FloatArray, truth: FloatArray) -> IntArray:
+    """First row of each run of equal (score, truth)."""
+    return np.flatnonzero(np.r_[True, (scores[1:] != scores[:-1]) | (truth[1:] != truth[:-1])])
 
 
 def as_vector(values: ArrayLike, name: str) -> FloatArray:
