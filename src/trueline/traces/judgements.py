@@ -14,7 +14,7 @@ from trueline.errors import InputError
 class ItemJudgement:
     """Verdicts among the distinct texts of one item.
 
-    text_index: (n_samples,) int64, the distinct text of each sample in draw order; -1 where the sample is missing.
+    text_index: (n_samples,) int64, the distinct text (for a judge of classes: the class) of each sample in draw order; -1: missing.
     greedy_index: the distinct text of the greedy answer, or -1.
     probs: (n_texts, n_texts, 3) float64, P(entail), P(neutral), P(contradict) of premise i -> hypothesis j; hard 0/1 allowed.
     """
