@@ -54,3 +54,10 @@ def test_interval_covers_independence() -> None:
     for f in (spearman, kendall):
         e = f(rng.random(200), rng.random(200))
         assert e.low < 0 < e.high
+
+
+def test_constants_are_undefined_under_real_weights_too() -> None:
+    w = np.array([0.37, 0.37, 0.0, 0.11, 0.74])
+    for f in (spearman, kendall):
+        assert math.isnan(f(np.zeros(5), [0, 1, 0, 1, 0], weights=w).value)
+        assert math.isnan(f([0, 1, 0, 1, 0], np.full(5, 0.3), weights=w).value)

@@ -97,7 +97,9 @@ def _spearman_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
     wx = weights * x
     with np.errstate(invalid="ignore", divide="ignore"):
         xx, yy = np.einsum("ij,ij->i", wx, x), np.einsum("ij,ij,ij->i", weights, y, y)
-        return np.asarray(np.where((xx > 0) & (yy > 0), np.einsum("ij,ij->i", wx, y) / np.sqrt(xx * yy), np.nan))
+        # Equal scores leave rounding noise of about 1e-32 of the largest possible sum, under real weights.
+        noise = 1e-20 * half[:, 0] ** 3
+        return np.asarray(np.where((xx > noise) & (yy > noise), np.einsum("ij,ij->i", wx, y) / np.sqrt(xx * yy), np.nan))
 
 
 def _merge_levels(sample: SortedSample) -> list[tuple[Any, Any, Any]]:

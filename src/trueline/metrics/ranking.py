@@ -116,7 +116,7 @@ def fpr_metric(tpr: float = 0.95) -> Metric:
         pos, neg = _class_sums(sample, weights)
         tp, fp = _from_top(pos), _from_top(neg)
         with np.errstate(invalid="ignore", divide="ignore"):
-            reached = tp / tp[:, :1] >= tpr
+            reached = tp / tp[:, :1] >= tpr - 1e-12
             # Groups rise with the score, so the first threshold from the top is the last group that reaches the rate.
             last = reached.shape[1] - 1 - np.argmax(reached[:, ::-1], axis=1)
             rate = np.take_along_axis(fp, last[:, None], axis=1)[:, 0] / fp[:, 0]
