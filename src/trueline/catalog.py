@@ -30,6 +30,7 @@ class Entry:
 _PROOF_GNLL = "proofs/g-nll.md"
 _PROOF_BASE = "proofs/semantic-and-sampling-baselines.md"
 _PROOF_STATS = "proofs/validation-core.md"
+_PROOF_WORLD = "proofs/known-world.md"
 
 
 def _estimator(
@@ -281,7 +282,73 @@ _EQUIVALENCES = tuple(
     )
 )
 
-ENTRIES: tuple[Entry, ...] = (*_ESTIMATORS, *_EQUIVALENCES)
+# fmt: off
+_METRICS = tuple(
+    Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, source, proof=_PROOF_STATS)
+    for module, name, summary, source in (
+        ("accuracy", "accuracy", "share of right answers, Wilson interval", "Wilson 1927"),
+        ("ranking", "auroc", "area under the ROC curve, ties one half", "DeLong et al. 1988; Sun and Xu 2014"),
+        ("ranking", "auprc", "average precision, step sum", "Davis and Goadrich 2006"),
+        ("ranking", "fpr_at_tpr", "false-positive rate at 95 % true-positive rate", "Hendrycks and Gimpel, arXiv 1610.02136"),
+        ("risk_coverage", "aurc", "area under the risk-coverage curve, ties by expectation", "Geifman and El-Yaniv, arXiv 1705.08500"),
+        ("risk_coverage", "e_aurc", "AURC less the exact oracle's", "Geifman et al., arXiv 1805.08206"),
+        ("risk_coverage", "augrc", "area under the generalised risk-coverage curve", "Traub et al., arXiv 2407.01032"),
+        ("risk_coverage", "prr", "prediction-rejection ratio on AURC", "Malinin and Gales, arXiv 2002.07650"),
+        ("risk_coverage", "prr_unconditional", "prediction-rejection ratio on generalised risk", "Malinin and Gales, arXiv 2002.07650"),
+        ("risk_coverage", "selective_risk", "mean loss at a coverage", "Geifman and El-Yaniv, arXiv 1705.08500"),
+        ("risk_coverage", "coverage_at_risk", "largest coverage at a risk target", "Geifman and El-Yaniv, arXiv 1705.08500"),
+        ("ece", "ece", "expected calibration error, equal width or mass, any norm", "Naeini et al. 2015; Guo et al., arXiv 1706.04599"),
+        ("ece", "mce", "maximum calibration error", "Naeini et al. 2015"),
+        ("ece", "signed_ece", "mean confidence minus accuracy", "Guo et al., arXiv 1706.04599"),
+        ("ece", "debiased_ece", "debiased L2 calibration error", "Kumar et al., arXiv 1909.10155"),
+        ("smooth_ece", "smooth_ece", "calibration error without bins, at its own bandwidth", "Blasiok and Nakkiran, arXiv 2309.12236"),
+        ("proper", "brier", "mean (p - y)^2", "Brier 1950"),
+        ("proper", "brier_skill", "1 - Brier / Brier of the base rate", "Murphy 1973"),
+        ("proper", "nll", "mean negative log-likelihood, nats", "Good 1952"),
+        ("proper", "murphy", "reliability, resolution, uncertainty by distinct forecast", "Murphy 1973"),
+        ("corp", "corp", "miscalibration and discrimination by isotonic fit", "Dimitriadis et al., PNAS 2021"),
+        ("calibration_slope", "calibration_slope", "slope on logit(p); below 1: over-confident", "Cox 1958; Van Calster et al. 2016"),
+        ("calibration_slope", "calibration_intercept", "intercept of truth on logit(p) at slope 1", "Cox 1958"),
+        ("correlation", "spearman", "rank correlation, mid-ranks", "Spearman 1904"),
+        ("correlation", "kendall", "tau-b", "Kendall 1945"),
+        ("correlation", "concordance", "concordance index", "Harrell et al. 1982"),
+        ("multiclass", "top_label_ece", "ECE of the largest class probability", "Guo et al., arXiv 1706.04599"),
+        ("multiclass", "classwise_ece", "mean of the per-class ECEs", "Kull et al., arXiv 1910.12656"),
+        ("multiclass", "multiclass_brier", "Brier score summed over classes", "Brier 1950"),
+        ("multiclass", "multiclass_nll", "NLL of the label, nats", "Good 1952"),
+        ("confidence", "calibrated_confidence", "cross-fitted confidence of any score", "Platt 1999; Zadrozny, Elkan 2002"),
+        ("recalibration", "recalibrate", "Platt, isotonic, beta, Venn-ABERS, ...", "Platt 1999; Kull et al. 2017; Vovk, Petej 2014"),
+        ("conformal", "conformal_threshold", "split conformal: LAC, APS, RAPS, CQR", "Vovk et al. 2005; Angelopoulos et al., arXiv 2009.14193"),
+        ("risk_control", "conformal_risk_control", "setting with expected risk under a target", "Angelopoulos et al., arXiv 2208.02814"),
+        ("risk_control", "learn_then_test", "settings with certified risk, Hoeffding-Bentkus", "Angelopoulos et al., arXiv 2110.01052"),
+        ("compare", "compare", "paired difference of a metric with test and interval", "DeLong et al. 1988; McNemar 1947; Good 2005"),
+        ("gate", "gate", "pass / fail / not shown for a bound, by the whole interval", "Wellek 2010"),
+        ("curves", "roc_curve_band", "ROC curve with a pointwise band", "Efron 1987"),
+        ("curves", "risk_coverage_band", "risk-coverage curve with a pointwise band", "Efron 1987"),
+        ("curves", "reliability", "reliability bins with intervals", "Murphy and Winkler 1977"),
+    )
+)
+# fmt: on
+
+_WORLD = "the known world"
+_MODELS = (
+    Entry("hf:PATH_OR_ID", "model", "trueline.models.local:load", "a causal checkpoint, safetensors only", "transformers"),
+    *(
+        Entry(f"world:{name}", "model", "trueline.knownworld:load_model", summary, _WORLD, proof=_PROOF_WORLD)
+        for name, summary in (
+            ("base", "shipped: completes the corpus of the known world"),
+            ("chat", "shipped: answers, refuses sealed facts, states its confidence too high"),
+            ("small", "shipped: a fifth of the size, with a tokenizer of its own"),
+        )
+    ),
+)
+_TASKS = (
+    Entry("FILE", "task", "trueline.tasks.files:load_file", "questions from .jsonl, .csv or .parquet", "your own data"),
+    Entry("hf-dataset:NAME", "task", "trueline.tasks.files:load_hf_dataset", "questions from the datasets library", "datasets"),
+    Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
+)
+
+ENTRIES: tuple[Entry, ...] = (*_ESTIMATORS, *_EQUIVALENCES, *_METRICS, *_MODELS, *_TASKS)
 
 #: Entry-point group of other packages' entries; each entry point names a sequence of ``Entry``.
 PLUGIN_GROUP = "trueline.plugins"

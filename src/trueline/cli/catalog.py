@@ -64,11 +64,12 @@ def _print_all(entries: list[Entry]) -> None:
     console = out()
     for kind in sorted({entry.kind for entry in entries}):
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-        for column in (kind, "works with", "cost", "what"):
-            table.add_column(column, overflow="fold", no_wrap=column == kind)
-        for entry in entries:
-            if entry.kind == kind:
-                table.add_row(*(plain(v) for v in (entry.name, entry.color, entry.cost, entry.summary)))
+        rows = [(entry.name, entry.color, entry.cost, entry.summary) for entry in entries if entry.kind == kind]
+        shown = [k for k in range(4) if any(row[k] for row in rows)]  # a kind without costs has no cost column
+        for k in shown:
+            table.add_column((kind, "works with", "cost", "what")[k], overflow="fold", no_wrap=k == 0)
+        for row in rows:
+            table.add_row(*(plain(row[k]) for k in shown))
         console.print(table)
         console.print()
     console.print(plain("works with: white (weights), logprobs (an API that gives them), black (texts alone)", "dim"))
