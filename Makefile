@@ -50,7 +50,7 @@ docs: $(VENV)/.installed-dev  ## the documentation, into site/
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.installed-dev  ## the speed comparisons of benchmarks/
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:  ## everything that was built, but not your runs
 	rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,8 +1,8 @@
 """trueline against LM-Polygraph 0.7: eight estimators, 200 prompts x (1 greedy + 10 samples) of at most 20 tokens, same model and judge.
 
-    python benchmarks/polygraph.py --peer-python PATH/bin/python [--batch-size 8 32] [--repeats 3]
+    python benchmarks/polygraph.py [--peer-python PATH/bin/python] [--batch-size 8 32] [--repeats 3]
 
-The peer has its own environment (``pip install lm-polygraph==0.7.0``, with the same torch). Runs alternate; the figures are medians of CPU
+The peer has its own environment, made under benchmarks/.cache when none is named, with the torch of constraints.txt on both sides. Runs alternate; the figures are medians of CPU
 seconds of the run alone (imports and loading left out on both sides), one thread each. trueline's time includes 1,000-replicate intervals.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+PEER = "lm-polygraph==0.7.0"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -30,20 +31,32 @@ def run(python: str, script: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
+def peer_environment() -> Path:
+    """The interpreter of an environment with the peer in it; installed once."""
+    folder = HERE / ".cache" / "peer"
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(HERE.parent / "constraints.txt")]
+        subprocess.run([*pip, "torch", PEER], check=True)
+        (folder / "installed").touch()
+    return python
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--fixture", type=Path, default=HERE / ".cache" / "peers")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     if not (args.fixture / "items.jsonl").exists():
         subprocess.run([sys.executable, str(HERE / "peers" / "fixture.py"), str(args.fixture)], env=ENVIRONMENT, check=True)
+    peer = str(args.peer_python or peer_environment())
     for batch in args.batch_size:
         options = (str(args.fixture), "--batch-size", str(batch))
         pairs = [
-            (run(sys.executable, "run_trueline.py", *options), run(args.peer_python, "run_lm_polygraph.py", *options))
-            for _ in range(args.repeats)
+            (run(sys.executable, "run_trueline.py", *options), run(peer, "run_lm_polygraph.py", *options)) for _ in range(args.repeats)
         ]
         row = {"batch": batch}
         for key in ("cpu_s", "wall_s", "peak_mb"):

@@ -318,7 +318,7 @@ _METRICS = tuple(
         ("multiclass", "multiclass_nll", "NLL of the label, nats", "Good 1952"),
         ("confidence", "calibrated_confidence", "cross-fitted confidence of any score", "Platt 1999; Zadrozny, Elkan 2002"),
         ("recalibration", "recalibrate", "Platt, isotonic, beta, Venn-ABERS, ...", "Platt 1999; Kull et al. 2017; Vovk, Petej 2014"),
-        ("conformal", "conformal_threshold", "split conformal: LAC, APS, RAPS, CQR", "Vovk et al. 2005; Angelopoulos et al., arXiv 2009.14193"),
+        ("conformal", "conformal_threshold", "split conformal prediction", "Vovk et al. 2005; Angelopoulos et al., arXiv 2009.14193"),
         ("risk_control", "conformal_risk_control", "setting with expected risk under a target", "Angelopoulos et al., arXiv 2208.02814"),
         ("risk_control", "learn_then_test", "settings with certified risk, Hoeffding-Bentkus", "Angelopoulos et al., arXiv 2110.01052"),
         ("compare", "compare", "paired difference of a metric with test and interval", "DeLong et al. 1988; McNemar 1947; Good 2005"),

@@ -33,7 +33,7 @@ def demo(
         for task, limit in TASKS:
             name = task.partition(":")[2]
             said = None if step is None else lambda label, done, total, name=name: step(f"{name}: {label}", done, total)
-            runs.append(measure(MODEL, task, samples=samples, limit=limit, out=out_ / name, progress=said))
+            runs.append(measure(MODEL, task, samples=samples, limit=limit, out=out_ / name, batch_size=256, progress=said))
         path = write_report(runs, out_ / "report.html")
     failed = sum(run.manifest["counts"]["failed"] for run in runs)
     if json_:
