@@ -2,8 +2,9 @@
 
     python benchmarks/polygraph.py [--peer-python PATH/bin/python] [--batch-size 8 32] [--repeats 3]
 
-The peer has its own environment, made under benchmarks/.cache when none is named, with the torch of constraints.txt on both sides. Runs alternate; the figures are medians of CPU
-seconds of the run alone (imports and loading left out on both sides), one thread each. trueline's time includes 1,000-replicate intervals.
+The peer has its own environment, made under benchmarks/.cache when none is named, with the torch of constraints.txt on both sides.
+Runs alternate; the figures are medians of CPU seconds of the run alone (imports and loading left out on both sides), one thread each.
+trueline's time includes 1,000-replicate intervals.
 """
 
 from __future__ import annotations
