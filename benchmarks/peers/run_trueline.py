@@ -31,6 +31,8 @@ def main() -> None:
     args = parser.parse_args()
     model = tl.load_model(f"hf:{args.fixture / 'model'}")
     task = dataclasses.replace(tl.load_task(str(args.fixture / "items.jsonl")), template="Q: {question}\nA:")
+    judge = tl.load_equivalence(f"nli(prefix_question=false):{args.fixture / 'nli'}")  # the peer shows its judge the bare answers
+    judge.judge([("a", "b")])  # loads it, as the peer does before its run
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
         run = tl.measure(
@@ -39,7 +41,7 @@ def main() -> None:
             BATTERY,
             samples=10,
             max_new_tokens=20,
-            equivalence=f"nli:{args.fixture / 'nli'}",
+            equivalence=judge,
             out=Path(folder) / "run",
             batch_size=11 * args.batch_size,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -67,6 +67,15 @@ def task_from(manifest: Mapping[str, Any], table: pa.Table) -> Task:
         for row in table.to_pylist()
     ]
     return Task(name=stored["name"], items=items, grader=stored.get("grader") or "normalised")
+
+
+def canonical_of(task: Task) -> Callable[[str, str], str] | None:
+    """The task's oracle key as a function of item id and answer, or None where its truth is not known."""
+    canonical = task.canonical
+    if canonical is None:
+        return None
+    items = {item.id: item for item in task.items}
+    return lambda item_id, text: canonical(items[item_id], text)
 
 
 def choose(task: Task, limit: int | None, seed: int = 0) -> Task:

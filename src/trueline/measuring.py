@@ -7,17 +7,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trueline.capture.engine import SHARD_ITEMS, capture
 from trueline.capture.planner import Plan, make_plan
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
-from trueline.items import choose, items_table, task_hash
+from trueline.items import canonical_of, choose, items_table, task_hash
 from trueline.models.base import Model, SamplingLaw
 from trueline.run import Run, default_judge
 from trueline.tasks.item import Task
 from trueline.traces.rundir import RunDirectory, check_same
+
+if TYPE_CHECKING:
+    from trueline.estimators.equivalence.base import Equivalence
 
 Progress = Callable[[str, int, int], None]
 
@@ -28,7 +31,7 @@ def plan(
     estimators: str | Sequence[str] = "all",
     *,
     samples: int = 10,
-    equivalence: str | None = None,
+    equivalence: str | Equivalence | None = None,
     temperature: float = 1.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -48,7 +51,7 @@ def measure(
     *,
     samples: int = 10,
     out: str | os.PathLike[str] | None = None,
-    equivalence: str | None = None,
+    equivalence: str | Equivalence | None = None,
     grader: str | None = None,
     seed: int = 0,
     temperature: float = 1.0,
@@ -69,7 +72,7 @@ def measure(
     estimators : ``"all"`` (those that model and settings cannot serve are left out with a reason) or a list of names.
     samples : sampled answers an item beside the greedy one.
     out : run directory; default ``runs/<model>-<task>``. An unfinished run with the same settings goes on where it stopped.
-    equivalence : judge of same meaning: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``.
+    equivalence : judge of same meaning: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``, or a loaded one.
     grader : how answers are graded; default: the task's own.
     seed, temperature, top_p, top_k : sampling law; each draw has its own seed, so batch size and order change nothing.
     limit : a fixed pseudo-random sample of so many items, in task order.
@@ -81,6 +84,7 @@ def measure(
     InputError : settings or data cannot be used. SettingsMismatch : ``out`` holds a run with other settings.
     RunLocked : another process writes to ``out``. StorageError : the disk is full; all finished shards are kept.
     """
+    from trueline.estimators.loading import load_equivalence
     from trueline.tasks.graders import load_grader
 
     if batch_size < 1:
@@ -89,6 +93,9 @@ def measure(
     load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     made, loaded = _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)
+    judge = equivalence
+    if made.judge and isinstance(equivalence, str | None):  # a judge that cannot be had is reported before the model is asked
+        judge = load_equivalence(made.judge, canonical=canonical_of(chosen))
     if on_plan is not None:
         on_plan(made)
     directory = RunDirectory(out if out is not None else default_out(*uris))
@@ -99,7 +106,7 @@ def measure(
         _finish(directory, len(chosen.items))
     run = Run(directory, chosen)
     served = "all" if estimators == "all" else list(loaded)
-    run.score(served, equivalence=equivalence)
+    run.score(served, equivalence=judge)
     run.grade(grader)
     if validate:
         run.validate()
@@ -138,7 +145,7 @@ def _plan(
     task: Task,
     estimators: str | Sequence[str],
     samples: int,
-    equivalence: str | None,
+    equivalence: str | Equivalence | None,
     law: SamplingLaw,
     max_new_tokens: int | None,
 ) -> tuple[Plan, Mapping[str, Estimator]]:
@@ -154,7 +161,7 @@ def _plan(
         n_samples=samples,
         law=law,
         max_new_tokens=max_new_tokens or task.max_new_tokens,
-        judge=equivalence or default_judge(task),
+        judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
         strict=estimators != "all",
     )
     return made, {name: loaded[name] for name in made.estimators}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,8 @@ from trueline.traces.trace import Trace
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trueline.estimators.equivalence.base import Equivalence
 
 #: Rows held in memory at once while scoring and grading.
 BLOCK_ROWS = 50_000
@@ -124,25 +126,30 @@ class Run:
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
-    def score(self, estimators: str | Sequence[str] = "all", *, equivalence: str | None = None, replace: bool = False) -> pl.DataFrame:
+    def score(
+        self, estimators: str | Sequence[str] = "all", *, equivalence: str | Equivalence | None = None, replace: bool = False
+    ) -> pl.DataFrame:
         """Compute scores from the stored trace, without the model, and add them to ``scores.parquet``.
 
         estimators: ``"all"`` (what the trace cannot serve is left out with its reason) or names, which must all be served.
-        equivalence: judge of same meaning; default: the run's own, else ``oracle`` on a known world and ``normalised`` elsewhere.
-        replace: forget earlier scores first.
+        equivalence: judge of same meaning, by name or loaded; default: the run's own, else ``oracle`` on a known world and ``normalised``
+        elsewhere. replace: forget earlier scores first.
         """
+        from trueline.estimators.equivalence.base import PairJudge
         from trueline.estimators.equivalence.cache import PairCache
         from trueline.estimators.loading import load_equivalence, load_estimators
+        from trueline.items import canonical_of
         from trueline.scoring import score_blocks
 
         chosen = load_estimators(estimators)
         with self.directory.lock():
-            judge = self._judge(equivalence) if any(e.needs.equivalence for e in chosen.values()) else None
-            loaded = load_equivalence(judge, canonical=self._canonical()) if judge else None
-            pairs = judge is not None and judge.split(":")[0] in ("nli", "llm")
-            with PairCache(self.path / "judgements.sqlite" if pairs else None) as cache:
-                scores = score_blocks(self.blocks(), chosen, loaded, cache, strict=estimators != "all")
-            self._store_scores(scores, chosen, judge, replace)
+            judge = None
+            if any(e.needs.equivalence for e in chosen.values()):
+                asked = equivalence or self.manifest.get("judge") or default_judge(self.task)
+                judge = load_equivalence(asked, canonical=canonical_of(self.task)) if isinstance(asked, str) else asked
+            with PairCache(self.path / "judgements.sqlite" if isinstance(judge, PairJudge) else None) as cache:
+                scores = score_blocks(self.blocks(), chosen, judge, cache, strict=estimators != "all")
+            self._store_scores(scores, chosen, judge.name if judge else None, replace)
         return self.scores
 
     def grade(self, grader: str | None = None) -> pl.DataFrame:
@@ -181,21 +188,6 @@ class Run:
         if not (self.path / name).exists():
             raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
         return self.directory.read_table(name)
-
-    def _canonical(self) -> Callable[[str, str], str] | None:
-        canonical = self.task.canonical
-        if canonical is None:
-            return None
-        items = {item.id: item for item in self.task.items}
-        return lambda item_id, text: canonical(items[item_id], text)
-
-    def _judge(self, asked: str | None) -> str:
-        if asked:
-            return asked
-        stored = self.manifest.get("judge")
-        if stored:
-            return str(stored)
-        return default_judge(self.task)
 
     def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, replace: bool) -> None:
         table, info = scores.table(), {} if replace else self.score_info

@@ -53,7 +53,7 @@ class Plan:
         for probe in sorted(self.needs.probes):
             calls[f"probe_{probe}"] = n
         pairs = m * (m - 1) * ("samples" in self.needs.equivalence) + 2 * m * ("greedy_samples" in self.needs.equivalence)
-        if self.judge and self.judge.split(":")[0] in ("nli", "llm"):
+        if self.judge and self.judge.startswith(("nli", "llm")):
             calls["judged_pairs_at_most"] = n * pairs
         return calls
 
