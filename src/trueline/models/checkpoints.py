@@ -48,6 +48,8 @@ def read_checkpoint(
             f"the checkpoint {source!r} lacks {len(missing)} weights of {type(model).__name__} (the first: {missing[0]}); "
             "it is incomplete, or no causal language model"
         )
+    # prompts are padded under a mask of our own; with a pad token that is also an ordinary one, transformers would warn at every run
+    model.config.pad_token_id = None
     try:
         return model.to(device).eval(), tokenizer
     except (RuntimeError, AssertionError) as error:
