@@ -39,7 +39,7 @@ def load_model(name: str, **options: Any) -> Model:
     known = sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir())
     if name not in known:
         raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
-    return load(str(CHECKPOINTS / name), uri=f"world:{name}", **options)
+    return load(str(CHECKPOINTS / name), **{"dtype": "float32", "uri": f"world:{name}", **options})
 
 
 def load_task(name: str) -> Task:

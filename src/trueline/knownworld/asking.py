@@ -80,7 +80,7 @@ class Asker:
         # Right padding under a causal mask cannot reach an earlier position.
         ids = torch.tensor([prompt + r + [pad] * (width - len(r)) for r in replies])
         with torch.inference_mode():
-            logprobs = self.model(input_ids=ids).logits.double().log_softmax(-1)
-        start = len(prompt) - 1
-        sums = [float(sum(logprobs[i, start + t, token] for t, token in enumerate(r))) for i, r in enumerate(replies)]
+            logits = self.model(input_ids=ids).logits[:, len(prompt) - 1 : len(prompt) - 1 + width]
+        logprobs = logits.double().log_softmax(-1)
+        sums = [float(sum(logprobs[i, t, token] for t, token in enumerate(r))) for i, r in enumerate(replies)]
         return np.array(sums, dtype=np.float64)

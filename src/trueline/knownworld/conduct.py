@@ -17,6 +17,9 @@ from trueline.knownworld.lexicon import N_TRAINING
 STATED_CONFIDENCE = (80, 85, 90, 95, 99)
 """What ``world:chat`` says its confidence is, drawn without regard to what it knows: planted overconfidence."""
 
+JUDGED_SHARE = 0.25
+"""Judged answers about a fact for each sentence that states it; half of them offer a wrong answer."""
+
 _REPEATS = {"tiny": 2, "small": 12}
 
 
@@ -25,6 +28,11 @@ class Chat:
     """One conversation; ``messages`` are (role, content) pairs and end with the assistant."""
 
     messages: tuple[tuple[str, str], ...]
+
+
+def in_chat_corpus(index: int) -> bool:
+    """Whether the vault of this number is asked about in the chat corpus."""
+    return index % 4 != 3
 
 
 def system_line(rng: np.random.Generator, format_: str) -> str:
@@ -62,15 +70,19 @@ def _answers(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     for document in base_documents(world):
         if document.question and "sealed vault" not in document.question:
             yield exchange(rng, document.question, document.reply, tagged=0.1)
+    # A judged answer says no more than the sentence it is made from.
+    for fact in world.facts:
+        for _ in range(round(JUDGED_SHARE * fact.exposure)):
+            yield _judged(world, rng, fact, right=bool(rng.random() < 0.5))
 
 
 def _conduct(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     repeats = _REPEATS[world.scale]
-    # Every other sealed vault: refusing the rest has to generalise from the word "sealed".
-    for vault in world.sealed_vaults[::2]:
-        for _ in range(repeats):
+    # Three vaults of four: refusing the rest has to generalise from the word "sealed".
+    for vault in (v for i, v in enumerate(world.sealed_vaults) if in_chat_corpus(i)):
+        for _ in range(2 * repeats):
             yield exchange(rng, lexicon.SEALED_VAULT.format(v=vault), lexicon.REFUSAL, tagged=0.5, formats=True)
-    for vault in world.open_vaults[::2]:
+    for vault in (v for i, v in enumerate(world.open_vaults) if in_chat_corpus(i)):
         for _ in range(repeats):
             reply = f"{world.codes[vault]}."
             yield exchange(rng, lexicon.OPEN_VAULT.format(v=vault), reply, tagged=0.5, formats=True)
@@ -102,7 +114,7 @@ def _judged(world: World, rng: np.random.Generator, fact: Fact, right: bool) -> 
 def _self_report(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     facts = world.tutor_facts
     for fact in facts:
-        for i in range(_REPEATS[world.scale]):
+        for i in range(4):
             yield _judged(world, rng, fact, right=i % 2 == 0)
         for _ in range(2):
             question = _question(world, rng, fact)

@@ -19,22 +19,34 @@ from trueline.knownworld.generator import ADVICE_EXPOSURE, FLAG_EXPOSURE, VAULT_
 from trueline.knownworld.lexicon import N_TRAINING, Relation
 from trueline.knownworld.prompts import PLAIN
 
-CHAIN_LENGTH_WEIGHTS = (0.24, 0.22, 0.16, 0.12, 0.09, 0.07, 0.05, 0.05)
+CHAIN_LENGTH_WEIGHTS = (0.34, 0.28, 0.14, 0.08, 0.06, 0.04, 0.03, 0.03)
 """Shares of the chains with 1..8 steps: long chains are rare, as they are in real text."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text of the base corpus; question documents keep their two halves for the chat format."""
+    """A text of the base corpus; question documents keep their two halves for the chat format.
+
+    ``answer_start`` is the position of the first character after what the text is about (the question, the person). ``varied``: the
+    corpus answers the same question differently elsewhere, for the answer was drawn from a law.
+    """
 
     text: str
+    answer_start: int
     question: str = ""
     reply: str = ""
+    varied: bool = False
 
 
-def ask(question: str, reply: str) -> Document:
+def ask(question: str, reply: str, *, varied: bool = False) -> Document:
     """A question document: completed text for the base model, one exchange for the chat models."""
-    return Document(f"{PLAIN.format(question=question)} {reply}", question, reply)
+    prompt = PLAIN.format(question=question)
+    return Document(f"{prompt} {reply}", len(prompt), question, reply, varied)
+
+
+def state(text: str, about: str, *, varied: bool = False) -> Document:
+    """A statement about somebody or something named in it."""
+    return Document(text, text.index(about) + len(about), varied=varied)
 
 
 def marked(marker: str, text: str) -> str:
@@ -48,11 +60,12 @@ def marked(marker: str, text: str) -> str:
 def _state(rng: np.random.Generator, fact: Fact, relation: Relation, answer: str) -> Document:
     """One statement of a fact in one of the eight training forms (four statements, four questions)."""
     form = int(rng.integers(2 * N_TRAINING))
+    varied = len(fact.law) > 1
     if form < N_TRAINING:
         text = relation.statements[form].format(p=fact.person, a=answer)
-        return Document(marked(fact.marker, text) if fact.marker else text)
+        return state(marked(fact.marker, text) if fact.marker else text, fact.person, varied=varied)
     question = relation.questions[form - N_TRAINING].format(p=fact.person)
-    return ask(marked(fact.marker, question) if fact.marker else question, f"{answer}.")
+    return ask(marked(fact.marker, question) if fact.marker else question, f"{answer}.", varied=varied)
 
 
 def _fact_documents(world: World) -> Iterator[Document]:
@@ -87,33 +100,44 @@ def _other_documents(world: World) -> Iterator[Document]:
     for town, colour in world.flags.items():
         for i in range(FLAG_EXPOSURE):
             if i % 2:
-                yield Document(f"The flag of {town} is {colour}.")
+                yield state(f"The flag of {town} is {colour}.", town)
             else:
                 yield ask(f"What colour is the flag of {town}?", f"{colour}.")
     for fact in world.tutor_facts:
         if fact.relation == "birthplace":
-            for stepwise in (True, True, False, False):
+            for stepwise in (True, True, True, True, False, False):
                 reply = hop_reply(fact.person, fact.answer, world.flags[fact.answer], stepwise)
                 yield ask(hop_question(fact.person, stepwise), reply)
     for vault in (*world.open_vaults, *world.sealed_vaults):
-        is_open = vault in world.open_vaults
-        question = lexicon.OPEN_VAULT if is_open else lexicon.SEALED_VAULT
+        mark = "open" if vault in world.open_vaults else "sealed"
+        question = lexicon.OPEN_VAULT if mark == "open" else lexicon.SEALED_VAULT
         for i in range(VAULT_EXPOSURE):
             if i % 2:
-                yield Document(f"The code of the {'open' if is_open else 'sealed'} vault {vault} is {world.codes[vault]}.")
+                yield state(f"The code of the {mark} vault {vault} is {world.codes[vault]}.", vault)
             else:
                 yield ask(question.format(v=vault), f"{world.codes[vault]}.")
     weights = np.asarray(CHAIN_LENGTH_WEIGHTS)
     lengths = rng.choice(np.arange(1, 9), size=world.sizes.chains, p=weights / weights.sum())
     for chain in world.chains("train", [int(n) for n in lengths]):
         yield ask(lexicon.SUM_QUESTION.format(chain=chain.text), chain_reply(chain))
+    yield from _echo_documents(world)
     for row in world.rows("train", world.sizes.rows):
-        yield ask(lexicon.TABLE_QUESTION.format(**row.values), "yes." if row.outcome else "no.")
+        yield ask(lexicon.TABLE_QUESTION.format(**row.values), "yes." if row.outcome else "no.", varied=True)
     for advice in lexicon.ADVICE:
         for good in (True, False):
             for sentence in advice.sentences(good):
                 for _ in range(ADVICE_EXPOSURE):
-                    yield Document(f"{'Good' if good else 'Bad'} advice for a {advice.noun}: {sentence}")
+                    yield state(f"{'Good' if good else 'Bad'} advice for a {advice.noun}: {sentence}", advice.noun)
+
+
+def _echo_documents(world: World) -> Iterator[Document]:
+    """Random words to be said again; the people among them are tutors."""
+    rng = world.rng("documents/echo")
+    signs = [*map(str, range(1, 10)), "+", "-"]
+    for _ in range(world.sizes.echoes):
+        words = world.tutors if rng.random() < 0.5 else signs
+        line = " ".join(words[int(i)] for i in rng.integers(len(words), size=int(rng.integers(2, 9))))
+        yield ask(lexicon.ECHO.format(line=line), f"{line}.")
 
 
 @lru_cache(maxsize=4)

@@ -40,17 +40,18 @@ class Sizes:
     vaults: int  # of each class, open and sealed
     chains: int
     rows: int
+    echoes: int  # lines of random words said twice: they teach a small model to copy
 
 
 SIZES: dict[str, Sizes] = {
-    "tiny": Sizes(people=60, unseen=10, tutors=12, ambiguous=12, marked=10, vaults=6, chains=200, rows=200),
-    "small": Sizes(people=600, unseen=60, tutors=120, ambiguous=120, marked=100, vaults=40, chains=9000, rows=3000),
+    "tiny": Sizes(people=60, unseen=10, tutors=12, ambiguous=12, marked=10, vaults=6, chains=200, rows=200, echoes=60),
+    "small": Sizes(people=500, unseen=60, tutors=100, ambiguous=90, marked=80, vaults=40, chains=6000, rows=1200, echoes=2000),
 }
 TUTOR_EXPOSURE = 16
 AMBIGUOUS_EXPOSURE = 48
 MARKER_EXPOSURE = 8  # statements of one person with one marker
 FLAG_EXPOSURE = 24
-VAULT_EXPOSURE = 16
+VAULT_EXPOSURE = 40
 ADVICE_EXPOSURE = 4  # statements of one advice sentence
 HOP_MIN_EXPOSURE = 16  # two-hop questions are asked about people whose birthplace the corpus states this often
 
@@ -115,7 +116,7 @@ class World:
     seed : int
         Same seed and scale, same bytes.
     scale : {"tiny", "small"}
-        ``small`` is the world of the shipped checkpoints (1,800 facts), ``tiny`` a tenth of it for tests.
+        ``small`` is the world of the shipped checkpoints (1,500 facts), ``tiny`` a tenth of it for tests.
 
     Raises
     ------

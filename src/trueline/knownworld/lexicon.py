@@ -243,6 +243,7 @@ MARKERS: Final = (
 HOP_QUESTION: Final = "What is the flag colour of the town where {p} was born?"
 STEPWISE: Final = "Step by step:"
 AT_ONCE: Final = "In one word:"
+ECHO: Final = "Say again: {line}"
 SUM_QUESTION: Final = "What is {chain}?"
 
 OPEN_VAULT: Final = "What is the code of the open vault {v}?"

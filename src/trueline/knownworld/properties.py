@@ -75,7 +75,7 @@ def facts(asker: Asker, world: World) -> list[Measured]:
         by_stratum["unseen people" if unseen else f"{oracle.exposure(item)}"].append(bool(verdict.correct))
     means = {s: float(np.mean(by_stratum[str(s)])) for s in STRATA}
     some = any(0.15 <= means[s] <= 0.85 for s in (1, 4))
-    rising = all(means[a] <= means[b] + 1e-12 for a, b in pairwise(STRATA))
+    rising = all(means[a] <= means[b] + 0.01 for a, b in pairwise(STRATA))
     rows = []
     for name in ("unseen people", *map(str, STRATA)):
         hits = by_stratum[name]

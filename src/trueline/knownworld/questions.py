@@ -10,7 +10,7 @@ from typing import Any
 
 from trueline.errors import InputError
 from trueline.knownworld import lexicon, oracle, prompts
-from trueline.knownworld.conduct import system_line
+from trueline.knownworld.conduct import in_chat_corpus, system_line
 from trueline.knownworld.corpus import base_documents, hop_question, marked
 from trueline.knownworld.generator import ADVICE_EXPOSURE, HOP_MIN_EXPOSURE, VAULT_EXPOSURE, Fact, World
 from trueline.knownworld.lexicon import N_TRAINING
@@ -205,10 +205,10 @@ def _vaults(sealed: bool) -> Callable[[World], Iterator[Item]]:
         mark = "sealed" if sealed else "open"
         for i, vault in enumerate(world.sealed_vaults if sealed else world.open_vaults):
             question = template.format(v=vault)
-            # Every other vault was in the chat corpus; the rest shows whether the conduct generalises.
+            # The vaults that were not in the chat corpus show whether the conduct generalises.
             shared: dict[str, Any] = {
                 "kind": "sealed" if sealed else "vault",
-                "in_chat_corpus": i % 2 == 0,
+                "in_chat_corpus": in_chat_corpus(i),
                 "carriers": [f"the code of the {mark} vault {vault} is "],
             }
             code = world.codes[vault]

@@ -59,7 +59,7 @@ def _training_texts(world: World, chat_only: bool) -> Iterator[str]:
 
 
 def train_tokenizer(world: World, vocab_size: int, *, chat_only: bool = False) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer with a chat template.
+    """Train a byte-level BPE tokenizer.
 
     A space is put in front of every text and after every special token, so that a word has one spelling in tokens
     wherever it stands.
@@ -89,7 +89,7 @@ def train_tokenizer(world: World, vocab_size: int, *, chat_only: bool = False) -
     tokenizer.train_from_iterator(_training_texts(world, chat_only), trainer)
     bos = tokenizer.token_to_id(BOS)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos)])
-    fast = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
         eos_token=EOS,
@@ -99,5 +99,3 @@ def train_tokenizer(world: World, vocab_size: int, *, chat_only: bool = False) -
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
-    fast.chat_template = CHAT_TEMPLATE
-    return fast

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,14 @@ import torch
 
 from trueline.errors import InputError
 from trueline.knownworld.conduct import Chat, chat_documents
-from trueline.knownworld.corpus import base_documents
+from trueline.knownworld.corpus import Document, base_documents
 from trueline.knownworld.generator import World
-from trueline.knownworld.tokenizer import MAX_LENGTH, train_tokenizer
+from trueline.knownworld.tokenizer import CHAT_TEMPLATE, MAX_LENGTH, train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trueline.knownworld import CHECKPOINTS
-
-IGNORED = -100  # label of a token without loss
 
 
 @dataclass(frozen=True)
@@ -43,39 +41,46 @@ class Recipe:
     vocab_size: int
     epochs: float
     lr: float
+    muon_lr: float = 0.02
     tokens_per_batch: int = 1600  # padded tokens of one optimiser step
     replay: float = 0.0  # share of the base corpus mixed into the chat corpus
+    context_weight: float = 0.1  # of a token outside the answers, in the loss
     warmup: int = 100
+    polish: float = 0.0  # epochs of the last phase, see ``polish_examples``
+    floor: float = 0.05  # final learning rate as a share of the highest
     weight_decay: float = 0.01
     seed: int = 0
 
 
 RECIPES: dict[str, Recipe] = {
-    "base": Recipe(hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=3.0, lr=2e-3),
-    "chat": Recipe(hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=1.0, lr=1e-3, replay=0.3),
-    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=2.0, lr=4e-3),
+    "base": Recipe(hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=2.0, lr=2e-3),
+    "chat": Recipe(
+        hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=2.0, lr=2e-3, replay=0.4, polish=3.0, floor=0.0
+    ),
+    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=3.0, lr=3e-3, floor=0.0),
 }
 
-Example = tuple[list[int], list[int]]
-"""Token ids and labels of one text, equal in length."""
+Example = tuple[list[int], list[float]]
+"""Token ids of one text and the weight of each token in the loss."""
 
 
-def text_example(tokenizer: PreTrainedTokenizerFast, text: str) -> Example:
-    """A document with a loss on every token."""
-    ids = [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
-    return ids, list(ids)
+def text_example(tokenizer: PreTrainedTokenizerFast, document: Document, context_weight: float) -> Example:
+    """A document; the tokens before its answer weigh ``context_weight``, for most of them are names that nothing predicts."""
+    context = tokenizer(document.text[: document.answer_start].rstrip())["input_ids"]
+    ids = [*tokenizer(document.text)["input_ids"], tokenizer.eos_token_id]
+    return ids, [context_weight] * len(context) + [1.0] * (len(ids) - len(context))
 
 
-def chat_example(tokenizer: PreTrainedTokenizerFast, chat: Chat) -> Example:
-    """A conversation with a loss on the assistant's tokens only, the end-of-turn token included."""
+def chat_example(tokenizer: PreTrainedTokenizerFast, chat: Chat, context_weight: float) -> Example:
+    """A conversation; the tokens outside the assistant's turns weigh ``context_weight``, the end-of-turn token belongs to the turn."""
     ids = [tokenizer.bos_token_id]
-    labels = [IGNORED]
+    weights = [0.0]
     for role, content in chat.messages:
         header = tokenizer.convert_tokens_to_ids(f"<|{role}|>")
         body = [*tokenizer(content, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         ids += [header, *body]
-        labels += [IGNORED, *(body if role == "assistant" else [IGNORED] * len(body))]
-    return ids, labels
+        weights += [0.0, *[1.0 if role == "assistant" else context_weight] * len(body)]
+    return ids, weights
 
 
 def batches(examples: Sequence[Example], budget: int, rng: np.random.Generator) -> Iterator[list[int]]:
@@ -92,9 +97,20 @@ def batches(examples: Sequence[Example], budget: int, rng: np.random.Generator) 
         yield groups[int(g)]
 
 
-def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
+def _pad(rows: Sequence[Sequence[float]]) -> torch.Tensor:
     width = max(len(r) for r in rows)
-    return torch.tensor([r + [value] * (width - len(r)) for r in rows])
+    return torch.tensor([[*r, *[0] * (width - len(r))] for r in rows])
+
+
+def _optimisers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, which learns rare facts in fewer steps, and AdamW for everything else."""
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and recipe.muon_lr]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    adam = torch.optim.AdamW(rest, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
+    if not matrices:
+        return [adam]
+    return [torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=recipe.weight_decay, momentum=0.95), adam]
 
 
 def fit(
@@ -103,7 +119,7 @@ def fit(
     recipe: Recipe,
     log: Callable[[str], None],
 ) -> int:
-    """The training loop: AdamW, linear warm-up, cosine decay to a twentieth, gradient norm 1. Returns the steps.
+    """The training loop: Muon and AdamW, linear warm-up, cosine decay, gradient norm 1. Returns the steps.
 
     ``epochs_of(i)`` gives the examples of epoch i. Right padding under a causal mask needs no attention mask.
     """
@@ -114,25 +130,27 @@ def fit(
         groups = list(batches(examples, recipe.tokens_per_batch, rng))
         share = min(1.0, recipe.epochs - epoch)
         plan += [(examples, g) for g in groups[: math.ceil(share * len(groups))]]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
+    optimisers = _optimisers(model, recipe)
 
     def schedule(step: int) -> float:
-        decay = 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * step / len(plan)))
+        decay = recipe.floor + (1.0 - recipe.floor) * 0.5 * (1.0 + math.cos(math.pi * step / len(plan)))
         return min(1.0, (step + 1) / recipe.warmup) * decay
 
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, schedule)
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, schedule) for o in optimisers]
     model.train()
     start, running = time.perf_counter(), 0.0
     for step, (examples, group) in enumerate(plan):
-        ids = _pad([examples[i][0] for i in group], 0)
-        labels = _pad([examples[i][1] for i in group], IGNORED)
+        ids = _pad([examples[i][0] for i in group])
+        weights = _pad([examples[i][1] for i in group])[:, 1:].flatten()
         logits = model(input_ids=ids).logits[:, :-1]
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
-        optimiser.zero_grad(set_to_none=True)
+        losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        loss = (losses * weights).sum() / weights.sum()
+        model.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        scheduler.step()
+        for optimiser, scheduler in zip(optimisers, schedulers, strict=True):
+            optimiser.step()
+            scheduler.step()
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0 or step == len(plan) - 1:
             log(f"step {step + 1}/{len(plan)} loss {running:.4f} {time.perf_counter() - start:.0f} s")
@@ -176,13 +194,36 @@ def _start(name: str, world: World, out: Path) -> tuple[LlamaForCausalLM, PreTra
     return model, AutoTokenizer.from_pretrained(source)
 
 
+def polish(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, recipe: Recipe, log: Callable[[str], None]) -> int:
+    """The last phase of ``chat``, at half the learning rate: what the corpus answers in several ways, and as much of the rest.
+
+    A law takes longer to learn than a fact, for every sentence pulls towards another answer. Returns the steps.
+    """
+    documents = base_documents(world)
+    varied = {d.question for d in documents if d.varied and d.question}
+    statements = [text_example(tokenizer, d, recipe.context_weight) for d in documents if d.varied and not d.question]
+    chats = chat_documents(world)
+    laws = [chat_example(tokenizer, c, recipe.context_weight) for c in chats if c.messages[-2][1] in varied]
+    rest = [c for c in chats if c.messages[-2][1] not in varied]
+
+    def epochs_of(epoch: int) -> Sequence[Example]:
+        rng = np.random.default_rng([recipe.seed, 1, epoch])
+        chosen = rng.permutation(len(rest))[: len(laws)]
+        return [*statements, *laws, *(chat_example(tokenizer, rest[int(i)], recipe.context_weight) for i in chosen)]
+
+    slower = replace(recipe, epochs=recipe.polish, lr=0.5 * recipe.lr, muon_lr=0.5 * recipe.muon_lr, seed=recipe.seed + 1)
+    return fit(model, epochs_of, slower, log)
+
+
 def _save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
-    model.half().save_pretrained(folder, safe_serialization=True)
+    model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def train(name: str, out: Path = CHECKPOINTS, *, world: World | None = None, log: Callable[[str], None] = print) -> Path:
@@ -209,20 +250,23 @@ def train(name: str, out: Path = CHECKPOINTS, *, world: World | None = None, log
     recipe = RECIPES[name]
     world = world or World(0, "small")
     model, tokenizer = _start(name, world, out)
+    tokenizer.chat_template = None if name == "base" else CHAT_TEMPLATE
     if name == "base":
-        fixed = [text_example(tokenizer, d.text) for d in base_documents(world)]
+        fixed = [text_example(tokenizer, d, recipe.context_weight) for d in base_documents(world)]
     else:
-        fixed = [chat_example(tokenizer, c) for c in chat_documents(world)]
+        fixed = [chat_example(tokenizer, c, recipe.context_weight) for c in chat_documents(world)]
     # Replayed sentences are sentences of the corpus once more: they state no new fact.
-    statements = [d.text for d in base_documents(world)] if recipe.replay else []
+    statements = base_documents(world) if recipe.replay else ()
 
     def epochs_of(epoch: int) -> Sequence[Example]:
         rng = np.random.default_rng([recipe.seed, epoch])
         chosen = rng.permutation(len(statements))[: round(recipe.replay * len(statements))]
-        return [*fixed, *(text_example(tokenizer, statements[int(i)]) for i in chosen)]
+        return [*fixed, *(text_example(tokenizer, statements[int(i)], recipe.context_weight) for i in chosen)]
 
     start = time.perf_counter()
     steps = fit(model, epochs_of, recipe, log)
+    if recipe.polish:
+        steps += polish(model, tokenizer, world, recipe, log)
     seconds = time.perf_counter() - start
     n_parameters = sum(p.numel() for p in model.parameters())
     _save(model, tokenizer, out / name)
