@@ -5,7 +5,6 @@ import pytest
 
 from trueline.knownworld.properties import expected_calibration_error, measure, table
 
-
 # Misses its bar of 0.12, as the proof page says; it must not get worse.
 SHORT_OF_THE_BAR = {"ambiguous: total variation, seen paraphrases": 0.16}
 
