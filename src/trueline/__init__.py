@@ -12,9 +12,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from trueline import catalog
     from trueline.capture.planner import Plan
+    from trueline.comparing import compare_runs
     from trueline.errors import TruelineError
     from trueline.estimators.base import Estimator
     from trueline.estimators.loading import load_equivalence, load_estimator
+    from trueline.gating import check_run
     from trueline.importing import import_generations
     from trueline.measuring import measure, plan
     from trueline.models.base import Model
@@ -36,6 +38,8 @@ _SOURCES = {
     "Run": "trueline.run",
     "Task": "trueline.tasks.item",
     "TruelineError": "trueline.errors",
+    "check_run": "trueline.gating",
+    "compare_runs": "trueline.comparing",
     "import_generations": "trueline.importing",
     "load_equivalence": "trueline.estimators.loading",
     "load_estimator": "trueline.estimators.loading",
@@ -60,6 +64,8 @@ __all__ = [
     "TruelineError",
     "__version__",
     "catalog",
+    "check_run",
+    "compare_runs",
     "import_generations",
     "load_equivalence",
     "load_estimator",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,11 @@ Floats = NDArray[np.float64]
 #: Estimators whose score is 1 - a stated probability of being right, so that it can be checked as it stands.
 STATED = ("p_true", "verbalized_1s", "verbalized_2s", "self_consistency")
 
+#: What is looked at where no estimator is named, in this order: fixed beforehand, since the best of many on the data at hand flatters.
+PREFERRED = ("sequence_nll", "semantic_entropy", "predictive_entropy", "mean_nll", "self_consistency")
+
+#: Fewer graded answers than this are warned about.
+FEW = 30
 #: More missing scores than this share are warned about.
 MUCH_MISSING = 0.05
 #: More truncated answers than this share are warned about: without their end they look too certain.
@@ -176,12 +181,19 @@ def warnings(run: Run, truth: Truth, table: Mapping[str, Any]) -> list[str]:
     if graded.size and np.all(graded == graded[0]):
         word = "right" if graded[0] else "wrong"
         found.append(f"All {graded.size} graded answers are {word}: AUROC, AUPRC and PRR are undefined.")
-    elif 0 < graded.size < 30:
+    elif 0 < graded.size < FEW:
         found.append(f"Only {graded.size} graded answers: the intervals are wide and lean on few cases.")
     much = [name for name, entry in table.items() if entry["n_missing"] > MUCH_MISSING * n]
     if much:
         found.append(f"More than {MUCH_MISSING:.0%} of the scores are missing for: {', '.join(much)}. Compare on common items only.")
     return found
+
+
+def default_estimator(names: Sequence[str]) -> str:
+    """The first of ``PREFERRED`` among ``names``, else the first of ``names``. Raises ``InputError`` where there is none."""
+    if not names:
+        raise InputError("the run has no scores of any estimator; run `trueline score` first")
+    return next((name for name in PREFERRED if name in names), names[0])
 
 
 def _lengths(run: Run, ids: tuple[str, ...], kind: str) -> Floats:

@@ -124,3 +124,44 @@ def test_unpaired_by_hand() -> None:
 def test_bad_input(call: Any) -> None:
     with pytest.raises(InputError):
         call()
+
+
+def answerers(n: int = 200, seed: int = 4) -> tuple[Any, Any, Any, Any]:
+    """Two systems that answered the same questions: scores and own truths; the first knows better where it is wrong."""
+    rng = np.random.default_rng(seed)
+    y, z = (rng.integers(0, 2, n).astype(float) for _ in range(2))
+    return 2.5 * y + rng.normal(size=n), 0.3 * z + rng.normal(size=n), y, z
+
+
+@pytest.mark.parametrize("metric", ["auroc", "aurc", "prr"])
+def test_each_system_is_judged_by_its_own_truth(metric: str) -> None:
+    a, b, y, z = answerers()
+    d = compare(a, b, y, metric, second_truth=z, ci=FAST, n_permutations=500)
+    assert (d.first, d.second) == pytest.approx(tuple(evaluate(s, t, [metric], ci=None)[metric].value for s, t in ((a, y), (b, z))))
+    assert d.p < 0.01
+    assert d.low <= d.value <= d.high
+    assert compare(b, a, z, metric, second_truth=y, ci=FAST, n_permutations=500).value == -d.value
+    assert compare(a, b, y, metric, second_truth=y, ci=FAST, n_permutations=500) == compare(a, b, y, metric, ci=FAST, n_permutations=500)
+
+
+def test_tests_with_own_truths_agree() -> None:
+    a, b, y, z = answerers(seed=5)
+    b = b + 1.6 * z
+    exact = compare(a, b, y, second_truth=z, ci=None)
+    assert exact.method == "delong, own truths"
+    shuffled = compare(a, b, y, second_truth=z, test="permutation", ci=None, n_permutations=4000)
+    assert shuffled.p == pytest.approx(exact.p, abs=0.05)
+    right = compare(y, z, np.ones(200), "accuracy", second_truth=np.ones(200), ci=None)
+    assert right.p == mcnemar(y, z).midp
+
+
+def test_own_truths_where_one_system_is_undefined() -> None:
+    a, b, y, _ = answerers()
+    d = compare(a, b, y, second_truth=np.zeros(200))
+    assert math.isnan(d.value)
+    assert math.isnan(d.p)
+    assert "class" in str(d.reason)
+    missing = compare(a, b, y, second_truth=np.where(np.arange(200) < 10, np.nan, y), nan_policy="drop", ci=None)
+    assert (missing.n, missing.n_missing) == (190, 10)
+    with pytest.raises(InputError, match="second_truth"):
+        compare(a, b, y, second_truth=y[:-1])

@@ -10,7 +10,7 @@ import pytest
 from trueline.errors import InputError
 from trueline.metrics import auroc
 from trueline.stats import sorted_sample
-from trueline.stats.delong import components, delong_test
+from trueline.stats.delong import components, delong_test, delong_test_own_truths
 
 
 def by_pairs(score: Any, y: Any) -> tuple[Any, Any]:
@@ -52,3 +52,37 @@ def test_bad_input() -> None:
         delong_test([1, 2, 3], [1, 2, 3], [0, 1, 1])
     with pytest.raises(InputError, match="index 2"):
         delong_test([1, 2, 3], [1, 2, 3], [0, 1, 2])
+    good = [1, 2, 3, 4], [0, 0, 1, 1]
+    with pytest.raises(InputError, match="truth_2 has 1 ones of 4"):
+        delong_test_own_truths(*good, [1, 2, 3, 4], [0, 0, 0, 1])
+    with pytest.raises(InputError, match="truth_1 must be 0 or 1; it is not at index 3"):
+        delong_test_own_truths([1, 2, 3, 4], [0, 0, 1, 2], *good)
+    with pytest.raises(InputError, match="scores_2"):
+        delong_test_own_truths(*good, [1, 2, 3, 4, 5], [0, 0, 1, 1, 1])
+
+
+def two_answerers(rng: Any, n: int) -> tuple[Any, Any]:
+    """Scores and truths of two equally good systems, alike through the difficulty of each row."""
+    hard = rng.normal(size=n)
+    return tuple(  # type: ignore[return-value]
+        (hard + rng.normal(size=n), (rng.random(n) < 1 / (1 + np.exp(-(hard + 0.8 * rng.normal(size=n) - 0.5)))).astype(float))
+        for _ in range(2)
+    )
+
+
+def test_own_truths_agree_with_one_truth() -> None:
+    (a, y), (b, _) = two_answerers(np.random.default_rng(1), 400)
+    one, own = delong_test(a, b, y), delong_test_own_truths(a, y, b, y)
+    assert own.auc == pytest.approx(one.auc)
+    assert own.covariance == pytest.approx(one.covariance, rel=0.02)
+    assert own.p == pytest.approx(one.p, abs=0.01)
+    assert delong_test_own_truths(a, y, a, y).p == 1.0
+
+
+def test_own_truths_keep_their_level() -> None:
+    rng = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(800):
+        (a, y), (b, z) = two_answerers(rng, 150)
+        rejected += delong_test_own_truths(a, y, b, z).p < 0.05
+    assert 0.03 < rejected / 800 < 0.075

@@ -10,7 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from trueline import __version__
+from trueline.cli.audit import audit
 from trueline.cli.catalog import catalog
+from trueline.cli.check import check
+from trueline.cli.compare import compare
 from trueline.cli.demo import demo
 from trueline.cli.importing import import_
 from trueline.cli.measure import measure
@@ -70,4 +73,7 @@ app.command()(measure)
 app.command("import")(import_)
 app.command()(score)
 app.command()(validate)
+app.command()(compare)
+app.command()(check)
 app.command()(report)
+app.add_typer(audit, name="audit")

@@ -2,6 +2,7 @@
 
 The interval is always the paired bootstrap (one weight vector for both systems). Tests: DeLong for AUROC, mid-p McNemar for accuracy,
 otherwise a sign-swap permutation (Good 2005): the two systems' scores are exchanged row by row, or cluster by cluster; p = (1 + #)/(1 + B).
+Two models that answered the same questions have a truth each (which answers were right): it is exchanged together with the scores.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
 from trueline.metrics.accuracy import ACCURACY
 from trueline.metrics.evaluate import metric_record
-from trueline.stats.delong import delong_test
+from trueline.stats.delong import delong_test, delong_test_own_truths
 from trueline.stats.engine import CI, Metric, as_ci, check, leave_out, point, reported, weight_chunks
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import acceleration, basic, bca, percentile
@@ -70,6 +71,7 @@ def compare(
     truth: ArrayLike,
     metric: str | Metric = "auroc",
     *,
+    second_truth: ArrayLike | None = None,
     test: Test = "auto",
     clusters: ArrayLike | None = None,
     ci: CIArgument = "auto",
@@ -85,6 +87,8 @@ def compare(
     truth : (n,) float64
     metric : str or Metric
         As in `evaluate`.
+    second_truth : (n,) float64, optional
+        Truth of the second system where it is not that of the first: whether its own answers to the same questions were right.
     test : {"auto", "delong", "mcnemar", "permutation"}
         ``"auto"``: DeLong for AUROC, mid-p McNemar for accuracy, else permutation; with clusters always permutation by cluster.
     clusters, ci, nan_policy
@@ -95,17 +99,19 @@ def compare(
     InputError
         On bad input, or a test that does not fit the metric.
     """
-    a, b, t, codes, missing = _align(first, second, truth, clusters, nan_policy)
+    (a, b, t, u), codes, missing = _align(first, second, truth, truth if second_truth is None else second_truth, clusters, nan_policy)
     if metric == "accuracy":
-        a, b = (a == t).astype(np.float64), (b == t).astype(np.float64)
-    record, pair = _samples(metric, a, b, t, codes)
+        a, b = (a == t).astype(np.float64), (b == u).astype(np.float64)
+    rows = a, b, t, u
+    record, pair = _samples(metric, rows, codes)
     settings = as_ci(ci)
     one, two = (reported(record, point(record, sample)) for sample in pair)
     nothing = math.nan
     base = Difference(one - two, nothing, nothing, settings.level, nothing, "none", one, two, len(t), missing, nothing, nothing)
     if not all(math.isfinite(v) for v in (one, two)):
-        return replace(base, reason=record.reason(pair[0]) if record.reason is not None else "undefined for one of the two")
-    p, how = _p_value(record, _which(test, record, codes), a, b, t, pair, codes, n_permutations, settings.seed)
+        undefined = pair[0] if not math.isfinite(one) else pair[1]
+        return replace(base, reason=record.reason(undefined) if record.reason is not None else "undefined for one of the two")
+    p, how = _p_value(record, _which(test, record, codes), rows, pair, codes, n_permutations, settings.seed)
     if settings.kind == "none":
         return replace(base, p=p, method=how)
     low, high, se, kind = _interval(record, pair, settings, base.value)
@@ -132,32 +138,36 @@ def compare_unpaired(first: Estimate, second: Estimate) -> Difference:
     )  # fmt: skip
 
 
-def _samples(
-    metric: str | Metric, a: FloatArray, b: FloatArray, t: FloatArray, codes: IntArray | None
-) -> tuple[Metric, tuple[SortedSample, SortedSample]]:
+# Scores of the first and the second system, truth of the first and of the second.
+Rows = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def _samples(metric: str | Metric, rows: Rows, codes: IntArray | None) -> tuple[Metric, tuple[SortedSample, SortedSample]]:
     """The metric and the two checked samples; for accuracy `a` and `b` are correctness, which then is the truth."""
+    a, b, t, u = rows
     if metric == "accuracy":
-        record, rows = ACCURACY, [(np.zeros(len(t)), a), (np.zeros(len(t)), b)]
+        record, each = ACCURACY, [(np.zeros(len(t)), a), (np.zeros(len(t)), b)]
     else:
-        record, rows = metric_record(metric), [(a, t), (b, t)]
-    one, two = (sorted_sample(s, y, clusters=codes, merge=False) for s, y in rows)
+        record, each = metric_record(metric), [(a, t), (b, u)]
+    one, two = (sorted_sample(s, y, clusters=codes, merge=False) for s, y in each)
     for sample in (one, two):
         check(record, sample)
     return record, (one, two)
 
 
-Aligned = tuple[FloatArray, FloatArray, FloatArray, IntArray | None, int]
-
-
-def _align(first: ArrayLike, second: ArrayLike, truth: ArrayLike, clusters: ArrayLike | None, nan_policy: NanPolicy) -> Aligned:
-    a, b, t = as_vector(first, "first"), as_vector(second, "second"), as_vector(truth, "truth")
-    check_length(len(b), len(a), "second")
-    check_length(len(t), len(a), "truth")
+def _align(
+    first: ArrayLike, second: ArrayLike, truth: ArrayLike, second_truth: ArrayLike, clusters: ArrayLike | None, nan_policy: NanPolicy
+) -> tuple[Rows, IntArray | None, int]:
+    named = {"first": first, "second": second, "truth": truth, "second_truth": second_truth}
+    a, b, t, u = (as_vector(values, name) for name, values in named.items())
+    for name, values in (("second", b), ("truth", t), ("second_truth", u)):
+        check_length(len(values), len(a), name)
     codes = None if clusters is None else cluster_codes(clusters, len(a))
-    keep = keep_rows(np.isnan(a) | np.isnan(b) | np.isnan(t), nan_policy, "first, second or truth")
+    keep = keep_rows(np.isnan(a) | np.isnan(b) | np.isnan(t) | np.isnan(u), nan_policy, "first, second or truth")
     if keep is None:
-        return a, b, t, codes, 0
-    return a[keep], b[keep], t[keep], None if codes is None else np.unique(codes[keep], return_inverse=True)[1], len(a) - len(keep)
+        return (a, b, t, u), codes, 0
+    codes = None if codes is None else np.unique(codes[keep], return_inverse=True)[1]
+    return (a[keep], b[keep], t[keep], u[keep]), codes, len(a) - len(keep)
 
 
 def _which(test: Test, metric: Metric, codes: IntArray | None) -> Test:
@@ -177,38 +187,32 @@ Pair = tuple[SortedSample, SortedSample]
 
 
 def _p_value(
-    metric: Metric,
-    test: Test,
-    a: FloatArray,
-    b: FloatArray,
-    t: FloatArray,
-    pair: Pair,
-    codes: IntArray | None,
-    n_permutations: int,
-    seed: int,
+    metric: Metric, test: Test, rows: Rows, pair: Pair, codes: IntArray | None, n_permutations: int, seed: int
 ) -> tuple[float, str]:
+    a, b, t, u = rows
     if test == "delong":
-        if min(pair[0].positive.sum(), (~pair[0].positive).sum()) < 2:
+        if min(min(one.positive.sum(), (~one.positive).sum()) for one in pair) < 2:
             return math.nan, "delong (too few rows of a class)"
-        return delong_test(a, b, t).p, "delong"
+        if np.array_equal(t, u):
+            return delong_test(a, b, t).p, "delong"
+        return delong_test_own_truths(a, t, b, u).p, "delong, own truths"
     if test == "mcnemar":
         return mcnemar(a, b).midp, "mcnemar mid-p"
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
     unit = "clusters" if codes is not None else "rows"
-    return _permute(metric, a, b, t, codes, n_permutations, rng), f"permutation of {unit}, {n_permutations} draws"
+    return _permute(metric, rows, codes, n_permutations, rng), f"permutation of {unit}, {n_permutations} draws"
 
 
-def _permute(
-    metric: Metric, a: FloatArray, b: FloatArray, t: FloatArray, codes: IntArray | None, draws: int, rng: np.random.Generator
-) -> float:
+def _permute(metric: Metric, rows: Rows, codes: IntArray | None, draws: int, rng: np.random.Generator) -> float:
     """Share of swapped pairs whose difference is at least as large; both systems' rows lie in one sample, a swap is a weight vector."""
+    a, b, t, u = rows
     n = len(t)
     if metric.name == "accuracy":
         pooled = sorted_sample(np.zeros(2 * n), np.concatenate([a, b]), merge=False)
     else:
         # Scores of two systems share no scale unless they are probabilities; ranks do.
         s = np.concatenate([a, b]) if metric.scores == "probability" else np.concatenate([_mid_ranks(a), _mid_ranks(b)])
-        pooled = sorted_sample(s, np.concatenate([t, t]), merge=False)
+        pooled = sorted_sample(s, np.concatenate([t, u]), merge=False)
     of_a, row = pooled.order < n, pooled.order % n
     unit = np.arange(n) if codes is None else codes
     n_units = int(unit.max()) + 1

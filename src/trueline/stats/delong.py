@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError
 from trueline.stats.estimate import FloatArray
 from trueline.stats.intervals import Interval, normal_quantile
-from trueline.stats.sample import SortedSample, group_sums, sorted_sample
+from trueline.stats.sample import SortedSample, check_length, group_sums, sorted_sample
 
 
 def components(sample: SortedSample) -> tuple[float, FloatArray]:
@@ -89,6 +89,43 @@ def delong_test(scores_1: ArrayLike, scores_2: ArrayLike, truth: ArrayLike) -> D
     for i, sample in enumerate(samples):
         auc[i], v[i, sample.order] = components(sample)
     cov = np.array([[covariance(v[i], v[j], y, one) for j in range(2)] for i in range(2)])
+    return _tested(auc, cov)
+
+
+def delong_test_own_truths(scores_1: ArrayLike, truth_1: ArrayLike, scores_2: ArrayLike, truth_2: ArrayLike) -> DelongTest:
+    """Compare the AUROCs of two systems on the same rows where each has a truth of its own (which of its answers were right).
+
+    Row i moves an AUROC A by psi_i = (V_i - A) / P(its class), V_i its component (DeLong et al. 1988, eq. 5-6); the covariance of two
+    AUROCs is that of their psi over n. With equal truths it differs from `delong_test` only in that the class counts are random too.
+
+    Parameters
+    ----------
+    scores_1, scores_2 : (n,) float64
+    truth_1, truth_2 : (n,) in {0, 1}
+
+    Raises
+    ------
+    InputError
+        On bad input, or fewer than two rows of a class in either truth.
+    """
+    auc, psi = np.empty(2), []
+    for i, (scores, truth) in enumerate(((scores_1, truth_1), (scores_2, truth_2))):
+        sample = sorted_sample(scores, truth, merge=False)
+        if not sample.binary:
+            raise InputError(f"truth_{i + 1} must be 0 or 1; it is not at index {sample.first_input(~np.isin(sample.truth, (0, 1)))}")
+        share = float(sample.positive.mean())
+        if min(share, 1 - share) * sample.n < 1.5:
+            raise InputError(f"DeLong's test needs two rows of each class; truth_{i + 1} has {sample.positive.sum()} ones of {sample.n}")
+        auc[i], v = components(sample)
+        moved = np.empty(sample.n)
+        moved[sample.order] = (v - auc[i]) / np.where(sample.positive, share, 1 - share)
+        psi.append(moved)
+    check_length(len(psi[1]), len(psi[0]), "scores_2")
+    cov = np.cov(np.stack(psi)) / len(psi[0])
+    return _tested(auc, cov)
+
+
+def _tested(auc: FloatArray, cov: FloatArray) -> DelongTest:
     gap, var = auc[0] - auc[1], cov[0, 0] + cov[1, 1] - 2 * cov[0, 1]
     # Equal scores leave float noise where the variance is zero.
     if var <= 1e-18:
