@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 from trueline import __version__
-from trueline.cli.audit import audit
 from trueline.cli.catalog import catalog
 from trueline.cli.check import check
 from trueline.cli.compare import compare
@@ -76,4 +75,3 @@ app.command()(validate)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
-app.add_typer(audit, name="audit")
