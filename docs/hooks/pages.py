@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,23 @@ def command_line() -> str:
 
     from trueline.cli.app import app
 
-    root = get_command(app)
     lines: list[str] = []
-    for name, command in root.commands.items():  # type: ignore[attr-defined]
+    for name, command in commands(get_command(app)):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = " ".join([f"trueline {name}", *(p.metavar or p.name.strip("_").upper() for p in arguments), "[OPTIONS]"])
         body, _, example = (command.help or "").strip().partition("Example: ")
         lines += [f"## trueline {name}", "", body.strip(), "", "```text", usage, *([f"example: {example}"] if example else []), "```", ""]
         lines += ["| | | default |", "|---|---|---|", *(parameter_row(p) for p in command.params), ""]
     return "\n".join(lines)
+
+
+def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its full name, those of groups among them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def parameter_row(parameter: Any) -> str:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from trueline import __version__
+from trueline.cli.audit import audit
 from trueline.cli.catalog import catalog
 from trueline.cli.check import check
 from trueline.cli.compare import compare
@@ -75,3 +76,4 @@ app.command()(validate)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
+app.add_typer(audit, name="audit")
