@@ -31,6 +31,7 @@ _PROOF_GNLL = "proofs/g-nll.md"
 _PROOF_BASE = "proofs/semantic-and-sampling-baselines.md"
 _PROOF_STATS = "proofs/validation-core.md"
 _PROOF_WORLD = "proofs/known-world.md"
+_PROOF_DISCRETION = "proofs/discretion.md"
 
 
 def _estimator(
@@ -328,6 +329,23 @@ _METRICS = tuple(
         ("curves", "reliability", "reliability bins with intervals", "Murphy and Winkler 1977"),
     )
 )
+_SET_METRICS = tuple(
+    Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, source, proof=f"proofs/{page}.md")
+    for module, name, summary, source, page in (
+        ("incoherence", "incoherence", "share of the error that varies between runs", "Haegele et al., arXiv 2601.23045", "hot-mess"),
+        ("distributional", "capability", "pass@k and votes beside greedy", "Chen et al., arXiv 2107.03374", "stochastic-chaos"),
+        ("tail_risk", "tail_risk", "any-harm@k, concealed risk, CVaR", "Joshi et al., arXiv 2601.07239", "stochastic-chaos"),
+        ("robustness", "robustness", "wording against sampling", "Joshi et al., arXiv 2601.07239", "stochastic-chaos"),
+    )
+)
+_DISCRETION = tuple(
+    Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, "Buyl et al., arXiv 2502.10441", proof=_PROOF_DISCRETION)
+    for module, name, summary in (
+        ("discretion", "discretion_arbitrariness", "how often an annotator goes against all principles that speak"),
+        ("principle_priority", "principle_priority", "order of principles by who wins their conflicts"),
+        ("discretion_discrepancy", "compare_discretion", "how differently two annotators order the principles"),
+    )
+)
 # fmt: on
 
 _WORLD = "the known world"
@@ -348,7 +366,7 @@ _TASKS = (
     Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
 )
 
-ENTRIES: tuple[Entry, ...] = (*_ESTIMATORS, *_EQUIVALENCES, *_METRICS, *_MODELS, *_TASKS)
+ENTRIES: tuple[Entry, ...] = (*_ESTIMATORS, *_EQUIVALENCES, *_METRICS, *_SET_METRICS, *_MODELS, *_TASKS)
 
 #: Entry-point group of other packages' entries; each entry point names a sequence of ``Entry``.
 PLUGIN_GROUP = "trueline.plugins"
