@@ -86,6 +86,15 @@ def test_lopsided_counts_converge() -> None:
     fit = principle_priority([[0, 1e8, 1], [1, 0, 1e8], [1, 1, 0]])
     assert np.isfinite(fit.w).all()
     assert np.isfinite(fit.se).all()
+    # A tiny prior beside large counts: two principles meet only through their log-odds.
+    for wins, prior in ((1e5, 1e-3), (1e7, 1e-5)):
+        w = principle_priority([[0, wins], [0, 0]], prior).w
+        assert w[0] - w[1] == pytest.approx(math.log((wins + prior / 2) / (prior / 2)), rel=1e-9)
+    rng = np.random.default_rng(6)
+    for scale in 10.0 ** np.arange(-3, 6):
+        W = rng.poisson(0.5, (7, 7)) * scale
+        np.fill_diagonal(W, 0)
+        assert np.isfinite(principle_priority(W, 1e-3).se).any()
 
 
 def test_standard_errors_match_replicates() -> None:

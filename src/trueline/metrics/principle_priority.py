@@ -118,13 +118,12 @@ def _largest_part(wins: FloatArray) -> IntArray:
 def _fit(wins: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Newton with halved steps on the Bradley-Terry likelihood of a strongly connected table; centred, with standard errors."""
     k = len(wins)
-    games = wins + wins.T
     w = np.zeros(k)
     if k == 1:
         return w, np.zeros(1)
     loss = _loss(w, wins)
     for _ in range(_STEPS):
-        gradient, hessian = _derivatives(w, wins, games)
+        gradient, hessian = _derivatives(w, wins)
         # The Hessian is flat along a common shift; a constant there keeps it solvable and the mean at 0.
         step = -np.linalg.solve(hessian + np.trace(hessian) / k**2, gradient)
         size = 1.0
@@ -136,7 +135,7 @@ def _fit(wins: FloatArray) -> tuple[FloatArray, FloatArray]:
     else:
         raise InputError("the priorities did not converge: wins of very different sizes; give counts, or prior > 0")
     w = _tie(w - w.mean())
-    hessian = _derivatives(w, wins, games)[1]
+    hessian = _derivatives(w, wins)[1]
     trace = float(np.trace(hessian))
     # The pseudo-inverse: the constant is taken off again along the flat direction.
     return w, np.sqrt(np.diag(np.linalg.inv(hessian + trace / k**2)) - 1 / trace)
@@ -146,11 +145,13 @@ def _loss(w: FloatArray, wins: FloatArray) -> float:
     return float((wins * np.logaddexp(0, w[None, :] - w[:, None])).sum())
 
 
-def _derivatives(w: FloatArray, wins: FloatArray, games: FloatArray) -> tuple[FloatArray, FloatArray]:
-    # tanh cannot overflow, whatever the difference.
-    p = 0.5 * (1 + np.tanh((w[:, None] - w[None, :]) / 2))
-    pull = games * p * (1 - p)
-    return (games * p - wins).sum(axis=1), np.diag(pull.sum(axis=1)) - pull
+def _derivatives(w: FloatArray, wins: FloatArray) -> tuple[FloatArray, FloatArray]:
+    gap = w[:, None] - w[None, :]
+    # Small chances are computed as such, not as 1 - p, which would lose them beside large counts.
+    small = np.exp(-np.abs(gap))
+    up = np.where(gap > 0, 1.0, small) / (1 + small)
+    pull = (wins + wins.T) * up * up.T
+    return (wins.T * up - wins * up.T).sum(axis=1), np.diag(pull.sum(axis=1)) - pull
 
 
 def _tie(w: FloatArray) -> FloatArray:
