@@ -31,7 +31,6 @@ _PROOF_GNLL = "proofs/g-nll.md"
 _PROOF_BASE = "proofs/semantic-and-sampling-baselines.md"
 _PROOF_STATS = "proofs/validation-core.md"
 _PROOF_WORLD = "proofs/known-world.md"
-_PROOF_DISCRETION = "proofs/discretion.md"
 
 
 def _estimator(
@@ -329,6 +328,7 @@ _METRICS = tuple(
         ("curves", "reliability", "reliability bins with intervals", "Murphy and Winkler 1977"),
     )
 )
+_BUYL = "Buyl et al., arXiv 2502.10441"
 _SET_METRICS = tuple(
     Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, source, proof=f"proofs/{page}.md")
     for module, name, summary, source, page in (
@@ -336,14 +336,9 @@ _SET_METRICS = tuple(
         ("distributional", "capability", "pass@k and votes beside greedy", "Chen et al., arXiv 2107.03374", "stochastic-chaos"),
         ("tail_risk", "tail_risk", "any-harm@k, concealed risk, CVaR", "Joshi et al., arXiv 2601.07239", "stochastic-chaos"),
         ("robustness", "robustness", "wording against sampling", "Joshi et al., arXiv 2601.07239", "stochastic-chaos"),
-    )
-)
-_DISCRETION = tuple(
-    Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, "Buyl et al., arXiv 2502.10441", proof=_PROOF_DISCRETION)
-    for module, name, summary in (
-        ("discretion", "discretion_arbitrariness", "how often an annotator goes against all principles that speak"),
-        ("principle_priority", "principle_priority", "order of principles by who wins their conflicts"),
-        ("discretion_discrepancy", "compare_discretion", "how differently two annotators order the principles"),
+        ("discretion", "discretion_arbitrariness", "how often an annotator defies all principles that speak", _BUYL, "discretion"),
+        ("principle_priority", "principle_priority", "order of principles by who wins their conflicts", _BUYL, "discretion"),
+        ("discretion_discrepancy", "compare_discretion", "how far two annotators' orders differ", _BUYL, "discretion"),
     )
 )
 # fmt: on
