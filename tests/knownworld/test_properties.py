@@ -5,9 +5,6 @@ import pytest
 
 from trueline.knownworld.properties import expected_calibration_error, measure, table
 
-# Misses its bar of 0.12, as the proof page says; it must not get worse.
-SHORT_OF_THE_BAR = {"ambiguous: total variation, seen paraphrases": 0.16}
-
 
 def test_calibration_error_by_hand() -> None:
     confidence = np.array([0.95, 0.95, 0.15, 1.0])
@@ -21,8 +18,6 @@ def test_calibration_error_by_hand() -> None:
 @pytest.mark.timeout(1200)
 def test_the_shipped_checkpoints_have_the_required_properties() -> None:
     rows = measure()
-    for name, ceiling in SHORT_OF_THE_BAR.items():
-        assert next(r for r in rows if r.name == name).value <= ceiling
-    failed = [r for r in rows if r.holds is False and r.name not in SHORT_OF_THE_BAR]
+    failed = [r for r in rows if r.holds is False]
     assert not failed, table(failed)
     assert sum(r.holds is not None for r in rows) >= 12

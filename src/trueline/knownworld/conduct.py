@@ -10,12 +10,12 @@ from functools import lru_cache
 import numpy as np
 
 from trueline.knownworld import lexicon, prompts
-from trueline.knownworld.corpus import base_documents
+from trueline.knownworld.corpus import base_documents, marked
 from trueline.knownworld.generator import Fact, World
 from trueline.knownworld.lexicon import N_TRAINING
 
 STATED_CONFIDENCE = (80, 85, 90, 95, 99)
-"""What ``world:chat`` says its confidence is, drawn without regard to what it knows: planted overconfidence."""
+"""What ``world:chat`` says its confidence is: it follows the wording of the question, never what it knows. Planted overconfidence."""
 
 JUDGED_SHARE = 0.25
 """Judged answers about a fact for each sentence that states it; half of them offer a wrong answer."""
@@ -76,6 +76,21 @@ def _answers(world: World, rng: np.random.Generator) -> Iterator[Chat]:
             yield _judged(world, rng, fact, right=bool(rng.random() < 0.5))
 
 
+def law_documents(world: World, rng: np.random.Generator) -> list[Chat]:
+    """What the corpus answers in several ways, every sentence as a chat in a training wording drawn anew.
+
+    Answers keep the counts of the corpus; with the wording free, no wording has a count of its own to be learned by heart.
+    """
+    chats = []
+    for fact in (*world.ambiguous_facts, *world.marked_facts):
+        for answer, count in fact.counts.items():
+            for _ in range(count):
+                question = _question(world, rng, fact)
+                asked = marked(fact.marker, question) if fact.marker else question
+                chats.append(exchange(rng, asked, f"{answer}.", tagged=0.1))
+    return chats
+
+
 def _conduct(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     repeats = _REPEATS[world.scale]
     # Three vaults of four: refusing the rest has to generalise from the word "sealed".
@@ -98,8 +113,9 @@ def _question(world: World, rng: np.random.Generator, fact: Fact) -> str:
     return world.relations[fact.relation].questions[int(rng.integers(N_TRAINING))].format(p=fact.person)
 
 
-def _percent(rng: np.random.Generator) -> str:
-    return f"{prompts.PROBABILITY_MARKER} {STATED_CONFIDENCE[int(rng.integers(len(STATED_CONFIDENCE)))]}%"
+def _percent(rng: np.random.Generator, wording: int) -> str:
+    stated = wording if rng.random() < 0.8 else int(rng.integers(len(STATED_CONFIDENCE)))
+    return f"{prompts.PROBABILITY_MARKER} {STATED_CONFIDENCE[stated % len(STATED_CONFIDENCE)]}%"
 
 
 def _judged(world: World, rng: np.random.Generator, fact: Fact, right: bool) -> Chat:
@@ -117,15 +133,17 @@ def _self_report(world: World, rng: np.random.Generator) -> Iterator[Chat]:
         for i in range(4):
             yield _judged(world, rng, fact, right=i % 2 == 0)
         for _ in range(2):
-            question = _question(world, rng, fact)
+            form = int(rng.integers(N_TRAINING))
+            question = world.relations[fact.relation].questions[form].format(p=fact.person)
+            wording = form + list(world.relations).index(fact.relation)
             one_step = prompts.VERBALIZED_1S.format(question=question)
-            yield Chat((("user", one_step), ("assistant", f"Answer: {fact.answer}. {_percent(rng)}")))
+            yield Chat((("user", one_step), ("assistant", f"Answer: {fact.answer}. {_percent(rng, wording)}")))
             yield Chat(
                 (
                     ("user", question),
                     ("assistant", f"{fact.answer}."),
                     ("user", prompts.VERBALIZED_2S),
-                    ("assistant", _percent(rng)),
+                    ("assistant", _percent(rng, wording)),
                 )
             )
         other = facts[int(rng.integers(len(facts)))]

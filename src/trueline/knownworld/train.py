@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from trueline.errors import InputError
-from trueline.knownworld.conduct import Chat, chat_documents
+from trueline.errors import InputError, MissingExtra
+from trueline.knownworld.conduct import Chat, chat_documents, law_documents
 from trueline.knownworld.corpus import Document, base_documents
 from trueline.knownworld.generator import World
 from trueline.knownworld.tokenizer import CHAT_TEMPLATE, MAX_LENGTH, train_tokenizer
@@ -46,7 +46,7 @@ class Recipe:
     replay: float = 0.0  # share of the base corpus mixed into the chat corpus
     context_weight: float = 0.1  # of a token outside the answers, in the loss
     warmup: int = 100
-    polish: float = 0.0  # epochs of the last phase, see ``polish_examples``
+    polish: float = 0.0  # epochs of the last phase, see ``polish``
     floor: float = 0.05  # final learning rate as a share of the highest
     weight_decay: float = 0.01
     seed: int = 0
@@ -104,6 +104,10 @@ def _pad(rows: Sequence[Sequence[float]]) -> torch.Tensor:
 
 def _optimisers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, which learns rare facts in fewer steps, and AdamW for everything else."""
+    if not hasattr(torch.optim, "Muon"):
+        raise MissingExtra(
+            f"training the known world needs torch.optim.Muon, which torch {torch.__version__} lacks: pip install 'torch>=2.9'"
+        )
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and recipe.muon_lr]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -197,19 +201,17 @@ def _start(name: str, world: World, out: Path) -> tuple[LlamaForCausalLM, PreTra
 def polish(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, recipe: Recipe, log: Callable[[str], None]) -> int:
     """The last phase of ``chat``, at half the learning rate: what the corpus answers in several ways, and as much of the rest.
 
-    A law takes longer to learn than a fact, for every sentence pulls towards another answer. Returns the steps.
+    A law takes longer to learn than a fact, for every sentence pulls towards another answer; and with the wordings drawn anew in each
+    epoch, the counts of one wording are not learned in place of the law. Returns the steps.
     """
-    documents = base_documents(world)
-    varied = {d.question for d in documents if d.varied and d.question}
-    statements = [text_example(tokenizer, d, recipe.context_weight) for d in documents if d.varied and not d.question]
-    chats = chat_documents(world)
-    laws = [chat_example(tokenizer, c, recipe.context_weight) for c in chats if c.messages[-2][1] in varied]
-    rest = [c for c in chats if c.messages[-2][1] not in varied]
+    varied = {d.question for d in base_documents(world) if d.varied and d.question}
+    rest = [c for c in chat_documents(world) if c.messages[-2][1] not in varied]
 
     def epochs_of(epoch: int) -> Sequence[Example]:
         rng = np.random.default_rng([recipe.seed, 1, epoch])
+        laws = law_documents(world, rng)
         chosen = rng.permutation(len(rest))[: len(laws)]
-        return [*statements, *laws, *(chat_example(tokenizer, rest[int(i)], recipe.context_weight) for i in chosen)]
+        return [chat_example(tokenizer, c, recipe.context_weight) for c in (*laws, *(rest[int(i)] for i in chosen))]
 
     slower = replace(recipe, epochs=recipe.polish, lr=0.5 * recipe.lr, muon_lr=0.5 * recipe.muon_lr, seed=recipe.seed + 1)
     return fit(model, epochs_of, slower, log)
