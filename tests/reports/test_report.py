@@ -94,7 +94,7 @@ def test_a_full_report_has_every_section_and_its_numbers(make_run: Any) -> None:
     assert {f"run1-{s}" for s in SECTIONS} | {"glossary"} <= set(seen.ids)
     assert f"Right on {100 * accuracy['value']:.0f}\u202f% of 80 questions (95\u202f% interval" in seen.text
     assert "trueline measure world:chat questions.csv --samples 5 --seed 0 --temperature 1.0" in seen.text
-    assert "9f3ab17c22dd" in seen.text
+    assert "79700fe3646a" in seen.text
     assert "temperature 1.0, no nucleus cut" in seen.text
     for name in ("mean_nll", "semantic_entropy", "verbalized_1s"):
         assert name in seen.text
@@ -329,3 +329,12 @@ def test_runs_share_the_budget(make_run: Any, monkeypatch: pytest.MonkeyPatch) -
     html = report.render(runs)
     assert len(html.encode()) < 45_000 + around + 2000
     assert {"run1-headline", "run2-headline", "run3-headline"} <= set(check(html).ids)
+
+
+def test_fingerprints_differ_with_any_part_but_the_versions() -> None:
+    from trueline.reports.sections import short_fingerprint
+
+    one = {"config": "a" * 64, "weights": "b" * 64, "versions": {"torch": "1"}}
+    assert short_fingerprint(one) == short_fingerprint({**one, "versions": {"torch": "2"}})
+    assert short_fingerprint(one) != short_fingerprint({**one, "weights": "c" * 64})
+    assert short_fingerprint("sha256:" + "d" * 64) == "d" * 12

@@ -112,13 +112,13 @@ def _fingerprint(value: Any, what: str = "fingerprint") -> Html | None:
 
 
 def short_fingerprint(value: Any) -> str:
-    """Return twelve hexadecimal digits: the first digest that a fingerprint holds, or the digest of its JSON."""
-    parts = [str(v) for v in value.values()] if isinstance(value, Mapping) else [str(value)]
-    for part in parts:
-        digest = part.rpartition(":")[2]
-        if len(digest) >= 12 and set(digest) <= set("0123456789abcdef"):
-            return digest[:12]
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    """Return twelve hexadecimal digits: of a digest itself, or of the digest of a whole fingerprint (library versions apart)."""
+    text = str(value).rpartition(":")[2]
+    if isinstance(value, Mapping):
+        kept = {k: v for k, v in value.items() if k != "versions"}
+        text = json.dumps(kept, sort_keys=True, ensure_ascii=False, default=str)
+    elif len(text) >= 12 and set(text) <= set("0123456789abcdef"):
+        return text[:12]
     return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()[:12]
 
 
