@@ -1,0 +1,67 @@
+"""Everything trueline ships, by name: one visible table. Nothing here is imported until it is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from trueline.catalog.entry import Entry
+from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
+from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, SET_METRICS
+
+_PROOF_WORLD = "proofs/known-world.md"
+_WORLD = "the known world"
+_MODELS = (
+    Entry("hf:PATH_OR_ID", "model", "trueline.models.local:load", "a causal checkpoint, safetensors only", "transformers"),
+    *(
+        Entry(f"world:{name}", "model", "trueline.knownworld:load_model", summary, _WORLD, proof=_PROOF_WORLD)
+        for name, summary in (
+            ("base", "shipped: completes the corpus of the known world"),
+            ("chat", "shipped: answers, refuses sealed facts, states its confidence too high"),
+            ("small", "shipped: a fifth of the size, with a tokenizer of its own"),
+        )
+    ),
+)
+_TASKS = (
+    Entry("FILE", "task", "trueline.tasks.files:load_file", "questions from .jsonl, .csv or .parquet", "your own data"),
+    Entry("hf-dataset:NAME", "task", "trueline.tasks.files:load_hf_dataset", "questions from the datasets library", "datasets"),
+    Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
+)
+
+ENTRIES: tuple[Entry, ...] = (*ESTIMATORS, *EQUIVALENCES, *METRICS, *SET_METRICS, *ANNOTATOR_METRICS, *_MODELS, *_TASKS)
+
+#: Entry-point group of other packages' entries; each entry point names a sequence of ``Entry``.
+PLUGIN_GROUP = "trueline.plugins"
+
+
+@cache
+def all_entries() -> tuple[Entry, ...]:
+    """``ENTRIES`` and what installed packages add under the entry-point group ``trueline.plugins``; looked up once a process.
+
+    Raises ``InputError`` when a plugin offers something else than entries, or a name that is taken.
+    """
+    from importlib.metadata import entry_points
+
+    from trueline.errors import InputError
+
+    found = {entry.name: entry for entry in ENTRIES}
+    for point in entry_points(group=PLUGIN_GROUP):
+        for entry in point.load():
+            if not isinstance(entry, Entry):
+                raise InputError(f"plugin {point.name!r} ({point.value}) must name a sequence of trueline.catalog.Entry, found {entry!r}")
+            if entry.name in found:
+                raise InputError(f"plugin {point.name!r} ({point.value}) offers {entry.name!r}, a name that is taken: rename its entry")
+            found[entry.name] = entry
+    return tuple(found.values())
+
+
+#: What comes before the colon of a model or task URI -> ``module:function(rest, **options)``.
+MODEL_SCHEMES = {
+    "hf": "trueline.models.local:load",
+    "world": "trueline.knownworld:load_model",
+}
+TASK_SCHEMES = {
+    "world": "trueline.knownworld:load_task",
+    "hf-dataset": "trueline.tasks.files:load_hf_dataset",
+}
+
+__all__ = ["ENTRIES", "MODEL_SCHEMES", "PLUGIN_GROUP", "TASK_SCHEMES", "Entry", "all_entries"]
