@@ -39,9 +39,9 @@ def plan(
     limit: int | None = None,
 ) -> Plan:
     """What ``measure`` with the same arguments would do, without running the model."""
-    asked, chosen, _ = _load(model, task, estimators, limit)
+    loaded, asked, chosen = _load(model, task, estimators, limit)
     law = check_law(temperature, top_p, top_k)
-    return _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)[0]
+    return _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
 
 
 def measure(
@@ -89,24 +89,23 @@ def measure(
 
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    asked, chosen, uris = _load(model, task, estimators, limit)
+    loaded, asked, chosen = _load(model, task, estimators, limit)
     load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
-    made, loaded = _plan(asked, chosen, estimators, samples, equivalence, law, max_new_tokens)
+    made = _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
     judge = equivalence
     if made.judge and isinstance(equivalence, str | None):  # a judge that cannot be had is reported before the model is asked
         judge = load_equivalence(made.judge, canonical=canonical_of(chosen))
     if on_plan is not None:
         on_plan(made)
-    directory = RunDirectory(out if out is not None else default_out(*uris))
+    directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
     identity = _identity(asked, chosen, made, seed, limit)
     with directory.lock():
         made = _open(directory, chosen, made, identity)
         capture(asked, chosen, made, directory, seed=seed, batch_size=batch_size, progress=_step(progress, "capture"))
         _finish(directory, len(chosen.items))
     run = Run(directory, chosen)
-    served = "all" if estimators == "all" else list(loaded)
-    run.score(served, equivalence=judge)
+    run.score("all" if estimators == "all" else made.estimators, equivalence=judge)
     run.grade(grader)
     if validate:
         run.validate()
@@ -129,42 +128,42 @@ def default_out(model_uri: str, task_uri: str) -> Path:
     return Path("runs") / "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", Path(u).name or u).strip("-") for u in (model_uri, task_uri))
 
 
-def _load(model: str | Model, task: str | Task, estimators: str | Sequence[str], limit: int | None) -> tuple[Model, Task, tuple[str, str]]:
+def _load(
+    model: str | Model, task: str | Task, estimators: str | Sequence[str], limit: int | None
+) -> tuple[dict[str, Estimator], Model, Task]:
     from trueline.estimators.loading import load_estimators
     from trueline.models.loading import load_model
     from trueline.tasks.loading import load_task
 
-    load_estimators(estimators)  # a misspelt name is reported before a model is loaded
+    loaded = load_estimators(estimators)  # first: a misspelt name is reported before a model is loaded
     chosen = load_task(task) if isinstance(task, str) else task
     asked = load_model(model) if isinstance(model, str) else model
-    return asked, choose(chosen, limit), (asked.uri, chosen.name)
+    return loaded, asked, choose(chosen, limit)
 
 
 def _plan(
     model: Model,
     task: Task,
-    estimators: str | Sequence[str],
+    estimators: Mapping[str, Estimator],
     samples: int,
     equivalence: str | Equivalence | None,
     law: SamplingLaw,
     max_new_tokens: int | None,
-) -> tuple[Plan, Mapping[str, Estimator]]:
-    from trueline.estimators.loading import load_estimators
-
-    loaded = load_estimators(estimators)
-    made = make_plan(
+    *,
+    strict: bool,
+) -> Plan:
+    return make_plan(
         model=model.uri,
         capabilities=model.capabilities,
         task=task.name,
         n_items=len(task.items),
-        needs={name: estimator.needs for name, estimator in loaded.items()},
+        needs={name: estimator.needs for name, estimator in estimators.items()},
         n_samples=samples,
         law=law,
         max_new_tokens=max_new_tokens or task.max_new_tokens,
         judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
-        strict=estimators != "all",
+        strict=strict,
     )
-    return made, {name: loaded[name] for name in made.estimators}
 
 
 def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from trueline.capture.needs import Needs, union
@@ -33,7 +33,6 @@ class Plan:
     max_new_tokens: int
     judge: str | None
     top_k_alternatives: int = 15
-    costs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -110,7 +109,6 @@ def make_plan(
     max_new_tokens: int,
     judge: str | None,
     strict: bool,
-    costs: Mapping[str, str] | None = None,
 ) -> Plan:
     """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
 
@@ -138,7 +136,6 @@ def make_plan(
         law=law,
         max_new_tokens=max_new_tokens,
         judge=judge if total.equivalence else None,
-        costs=costs or {},
     )
 
 
