@@ -163,6 +163,7 @@ def _plan(
         max_new_tokens=max_new_tokens or task.max_new_tokens,
         judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
         strict=strict,
+        shape=getattr(model, "shape", None),
     )
 
 
@@ -204,8 +205,8 @@ def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, A
 
 
 def _covers(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    lists = ("greedy_columns", "sample_columns", "probes")
-    return all(set(new[k]) <= set(old[k]) for k in lists) and new["samples"] in (0, old["samples"])
+    lists = ("greedy_columns", "sample_columns", "probes", "hidden_depths")  # runs of older versions lack the last one
+    return all(set(new.get(k, ())) <= set(old.get(k, ())) for k in lists) and new["samples"] in (0, old["samples"])
 
 
 def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
@@ -217,6 +218,7 @@ def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
         greedy=made.needs.greedy | frozenset(captured["greedy_columns"]),
         sample_columns=made.needs.sample_columns | frozenset(captured["sample_columns"]),
         probes=made.needs.probes | frozenset(captured["probes"]),
+        depths=made.needs.depths | frozenset(captured.get("hidden_depths", ())),
     )
     return dataclasses.replace(made, needs=needs, n_samples=captured["samples"])
 

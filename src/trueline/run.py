@@ -112,17 +112,17 @@ class Run:
             pending.append(table)
             size += len(table)
             if size >= rows:
-                yield questions.trace(pa.concat_tables(pending))
+                yield questions.trace(_joined(pending))
                 pending, size = [], 0
         if pending:
-            yield questions.trace(pa.concat_tables(pending))
+            yield questions.trace(_joined(pending))
 
     def trace(self) -> Trace:
         """The whole trace in memory."""
         parts = [self.directory.read_shard(path) for path in self.directory.shards()]
         if not parts:
             raise InputError(f"{self.path} holds no captured rows yet")
-        return _Questions(self.directory).trace(pa.concat_tables(parts))
+        return _Questions(self.directory).trace(_joined(parts))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -218,6 +218,11 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 def default_judge(task: Task) -> str:
     """``oracle`` where the task knows what its answers mean, else ``normalised``."""
     return "oracle" if task.canonical is not None else "normalised"
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """Shards as one table; columns that an older version did not write are null."""
+    return pa.concat_tables(tables, promote_options="default")
 
 
 class _Questions:

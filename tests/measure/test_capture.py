@@ -152,3 +152,60 @@ def test_second_stage_probe_shows_the_conversation():
     task = Task(name="t", items=[item], prompts={"verbalized_2s": "How sure?"})
     turns = probe_prompt("verbalized_2s", item, task, "Kelby.").messages
     assert [(t.role, t.content) for t in turns] == [("user", "Q?"), ("assistant", "Kelby."), ("user", "How sure?")]
+
+
+INSIDE = Needs(
+    greedy=frozenset({"prior_logprobs", "hidden_prompt", "hidden_last", "attn_prev", "attn_diag_logsum", "csl_attention"}),
+    samples=2,
+    sample_columns=frozenset({"hidden_last"}),
+    depths=frozenset({0.5, 1.0}),
+)
+
+
+def test_what_is_inside_becomes_columns_and_nothing_else_changes():
+    task = make_task(3, broken=(1,))
+    table = capture_items(LawModel(), task, plan_for(task, INSIDE), task.items)
+    assert table.schema.equals(SCHEMA)
+    rows = table.to_pylist()
+    greedy, sample = rows[0], rows[1]
+    assert greedy["hidden_layers"] == sample["hidden_layers"] == [1, 2]
+    assert np.shape(greedy["hidden_last"]) == np.shape(sample["hidden_last"]) == (2, 4)
+    assert np.shape(greedy["attn_prev"]) == (2, 3, 1)
+    assert np.shape(greedy["csl_attention"]) == (2, 3, 2)
+    assert sample["hidden_prompt"] is sample["attn_prev"] is sample["prior_logprobs"] is None
+    assert all(row["hidden_last"] is None for row in rows if row["item_id"] == "q1")
+    bare = capture_items(LawModel(), task, plan_for(task, Needs(samples=2)), task.items)
+    kept = [name for name in SCHEMA.names if bare[name].null_count < len(bare)]
+    assert "hidden_last" not in kept
+    assert table.select(kept).equals(bare.select(kept))
+
+
+def test_the_plan_prints_what_looking_inside_costs():
+    task = make_task(50)
+    plan = make_plan(
+        model="m", capabilities=LawModel.capabilities, task="t", n_items=50, needs={"x": INSIDE}, n_samples=4, law=SamplingLaw(),
+        max_new_tokens=8, judge=None, strict=True, shape=LawModel.shape,
+    )  # fmt: skip
+    assert plan.hidden_depths == (0.5, 1.0)
+    assert plan.calls["forwards_prior"] == plan.calls["forwards_csl"] == 50
+    assert plan.calls["forwards_states_and_maps"] == 50 * (1 + 4)
+    assert plan.bytes_at_most == {"hidden_states": 50 * (2 + 4) * 2 * 4 * 4, "attention": 50 * 2 * 2 * 3 * 8 * 4}
+    assert "at most" in str(plan)
+    assert "250 forwards states and maps" in str(plan)
+    assert plan.captured()["hidden_depths"] == [0.5, 1.0]
+    assert set(plan_for(task).calls).isdisjoint({"forwards_prior", "forwards_csl", "forwards_states_and_maps"})
+    assert plan_for(task).bytes_at_most == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "capability", "reason"),
+    [
+        ("prior_logprobs", "prior", "without its prompt"),
+        ("hidden_last", "hidden", "no hidden states"),
+        ("attn_prev", "attention", "no attention maps"),
+    ],
+)
+def test_a_model_that_does_not_show_it_is_refused_with_the_reason(column, capability, reason):
+    need = Needs(greedy=frozenset({column}), depths=frozenset({0.5}))
+    assert refusal(need, LawModel.capabilities, 0, SamplingLaw()) is None
+    assert reason in refusal(need, LawModel.capabilities - {capability}, 0, SamplingLaw())

@@ -14,6 +14,7 @@ import pytest
 from lawmodel import LawModel, make_task
 
 import trueline as tl
+from trueline.traces.schema import SCHEMA
 
 SUPPORT = Path(__file__).parent.parent / "support"
 
@@ -96,3 +97,21 @@ def test_a_shard_lost_on_disk_is_captured_again(tmp_path):
     (run.path / "trace" / "000000.parquet").unlink()
     again = tl.measure(LawModel(), make_task(), ["sequence_nll"], out=run.path)
     assert content(again.path) == before
+
+
+def test_a_run_of_an_older_version_goes_on_and_is_scored(tmp_path):
+    """Its trace and manifest lack what only a white box shows."""
+    task = make_task(200)
+    whole = tl.measure(LawModel(), task, ["sequence_nll"], samples=0, out=tmp_path / "run")
+    expected = whole.scores
+    shards = whole.directory.shards()
+    new = [name for name in SCHEMA.names if name.startswith(("hidden", "attn", "csl", "prior", "n_layers"))]
+    pq.write_table(pq.read_table(shards[0]).drop_columns(new), shards[0])
+    shards[1].unlink()
+    manifest = whole.manifest
+    del manifest["captured"]["hidden_depths"]
+    manifest["status"] = "running"
+    whole.directory.write_manifest(manifest)
+    again = tl.measure(LawModel(), task, ["sequence_nll"], samples=0, out=tmp_path / "run")
+    assert again.scores.equals(expected)
+    assert len(again.trace().greedy) == 200

@@ -55,7 +55,7 @@ def make_network(family: str, vocab_size: int, *, scale: float = 12.0, eos: int 
     if family == "gpt2":
         network: Any = GPT2LMHeadModel(GPT2Config(**common, **{"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128, **changes}))
     elif family == "llama":
-        network = LlamaForCausalLM(LlamaConfig(**common, **small, **{"max_position_embeddings": 128, **changes}))
+        network = LlamaForCausalLM(LlamaConfig(**{**common, **small, "max_position_embeddings": 128, **changes}))
     elif family == "mistral":
         network = MistralForCausalLM(MistralConfig(**common, **small, **{"max_position_embeddings": 128, "sliding_window": 7, **changes}))
     elif family == "qwen2":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from trueline.models.base import (
     Generation,
     GenerationRequest,
     GenerationSettings,
+    ModelShape,
     OptionScores,
     Prompt,
     RequestResult,
 )
 from trueline.tasks.item import Item, Task
+from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS, layer_at
 
 ANSWERS = ("Kelby", "Morva", "Tisk")
 
@@ -30,7 +33,8 @@ class LawModel:
     """Answers from ``law``; fails on questions that hold the word BROKEN."""
 
     uri = "test:law"
-    capabilities = frozenset({"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat"})
+    capabilities = frozenset({"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat", "prior", "hidden", "attention"})
+    shape = ModelShape(n_layers=2, n_heads=3, width=4)
 
     def __init__(self, version: int = 1) -> None:
         self.version = version
@@ -39,7 +43,24 @@ class LawModel:
     def fingerprint(self) -> Mapping[str, object]:
         return {"law": self.version, "versions": {"python": "any"}}
 
-    def _answer(self, k: int, p: np.ndarray, settings: GenerationSettings) -> Generation:
+    def _inside(self, k: int, p: np.ndarray, settings: GenerationSettings, greedy: bool) -> dict[str, Any]:
+        """States and maps that follow from the answer and its probability alone."""
+        columns = (settings.greedy_columns if greedy else settings.sample_columns) & set(INSIDE_COLUMNS)
+        if not columns:
+            return {}
+        layers = sorted({layer_at(depth, self.shape.n_layers) for depth in settings.hidden_depths})
+        state = np.array([[layer * p[k], np.sin(k + layer), p.max(), k] for layer in layers], dtype=np.float32)
+        maps = np.full((2, 3, 2), p[k] / 2, dtype=np.float32)
+        known = {
+            "prior_logprobs": np.array([np.log(1 / len(ANSWERS)), -0.5]),
+            **{name: state for name in HIDDEN_COLUMNS},
+            "attn_prev": maps[..., :1],
+            "attn_diag_logsum": np.log(maps).sum(-1).mean(-1).astype(np.float64),
+            "csl_attention": maps,
+        }
+        return {"n_layers": self.shape.n_layers, "hidden_layers": layers or None, **{name: known[name] for name in columns}}
+
+    def _answer(self, k: int, p: np.ndarray, settings: GenerationSettings, greedy: bool = False) -> Generation:
         logs = np.array([np.log(p[k]), 0.0])
         stats = {name: np.array([float(-(p * np.log(p)).sum()), 0.0]) for name in TOKEN_STATS}
         stats |= {"token_n_finite": np.full(2, 3.0), "token_mean_logp": np.array([np.log(p).mean(), -30.0])}
@@ -52,6 +73,7 @@ class LawModel:
             stats={n: v for n, v in stats.items() if n in settings.greedy_columns},
             topk_ids=np.array([[0, 1, 2], [0, 1, 2]], dtype=np.int32),
             topk_logprobs=top,
+            inside=self._inside(k, p, settings, greedy),
             finish_reason="eos",
             n_prompt_tokens=5,
         )
@@ -70,7 +92,7 @@ class LawModel:
                 continue
             uniforms = [np.random.Generator(np.random.Philox(s)).random() for s in request.sample_seeds]
             draws = [min(int(np.searchsorted(np.cumsum(p), u)), len(p) - 1) for u in uniforms]
-            greedy = self._answer(int(p.argmax()), p, settings)
+            greedy = self._answer(int(p.argmax()), p, settings, greedy=True)
             results.append(RequestResult(greedy, tuple(self._answer(k, p, settings) for k in draws)))
         return results
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from trueline.capture.planner import Plan
-from trueline.capture.probes import P_TRUE_OPTIONS, answer_prompt, probe_prompt
+from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt
 from trueline.models.base import (
     TOKEN_STATS,
     Generation,
@@ -76,6 +76,8 @@ def capture_items(
         greedy_columns=plan.greedy_columns,
         sample_columns=plan.sample_columns,
         top_k_alternatives=plan.top_k_alternatives,
+        hidden_depths=plan.hidden_depths,
+        elicit=task.prompts.get("csl", ELICIT),
         batch_size=batch_size,
     )
     requests = [
@@ -100,8 +102,8 @@ def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim == 2:
-        return list(value)
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        return [_plain(part) for part in value]
     return value
 
 
@@ -136,6 +138,7 @@ def _row(generation: Generation) -> dict[str, Any]:
         "topk_ids": generation.topk_ids,
         "topk_logprobs": generation.topk_logprobs,
         **{name: generation.stats.get(name) for name in TOKEN_STATS},
+        **generation.inside,
     }
 
 

@@ -19,6 +19,7 @@ class Needs:
     samples: least number of sampled answers an item; 0: none. sample_columns: columns of the sampled rows.
     model_law: the samples must follow the model's own law (temperature 1, no truncation).
     equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each).
+    depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
     probes: extra prompts, from ``PROBES``. answer: any answer text will do (greedy, else the first sample).
     """
 
@@ -29,6 +30,7 @@ class Needs:
     equivalence: frozenset[str] = frozenset()
     probes: frozenset[str] = frozenset()
     answer: bool = False
+    depths: frozenset[float] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -39,6 +41,7 @@ class Needs:
             self.equivalence | other.equivalence,
             self.probes | other.probes,
             self.answer or other.answer,
+            self.depths | other.depths,
         )
 
 

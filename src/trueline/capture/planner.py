@@ -8,10 +8,14 @@ from typing import Any
 
 from trueline.capture.needs import Needs, union
 from trueline.errors import InputError
-from trueline.models.base import TOKEN_STATS, SamplingLaw
+from trueline.models.base import TOKEN_STATS, ModelShape, SamplingLaw
+from trueline.traces.insides import ATTENTION_COLUMNS, HIDDEN_COLUMNS, layer_at
 
 #: Columns that come with every generation of a model that can give log-probs.
 _ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
+
+#: Columns that cost one more pass over an answer's tokens, on the cache of its prompt.
+_ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_logsum"})
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Plan:
     """What one run will do.
 
     estimators: names served. left_out: name -> why not. needs: their union. n_samples: sampled answers an item.
-    judge: the equivalence used for verdicts, or None when no estimator wants them.
+    judge: the equivalence used for verdicts, or None when no estimator wants them. shape: layers, heads and width of a white box.
     """
 
     model: str
@@ -33,6 +37,7 @@ class Plan:
     max_new_tokens: int
     judge: str | None
     top_k_alternatives: int = 15
+    shape: ModelShape | None = None
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -45,12 +50,40 @@ class Plan:
         return _extra(self.needs.sample_columns)
 
     @property
+    def hidden_depths(self) -> tuple[float, ...]:
+        """Relative depths of the layers whose hidden states are kept, ascending."""
+        return tuple(sorted(self.needs.depths)) if self._places else ()
+
+    @property
+    def _places(self) -> int:
+        """Hidden states that are kept of one item, per layer."""
+        hidden = frozenset(HIDDEN_COLUMNS)
+        return len(hidden & self.greedy_columns) + self.n_samples * len(hidden & self.sample_columns)
+
+    @property
+    def bytes_at_most(self) -> dict[str, int]:
+        """Storage of hidden states and attention maps before compression, by kind; empty when none is kept or the shape is unknown."""
+        if self.shape is None:
+            return {}
+        layers = len({layer_at(depth, self.shape.n_layers) for depth in self.hidden_depths})
+        maps = len(self.greedy_columns & {"attn_prev", "csl_attention"}) * self.shape.n_layers * self.shape.n_heads * self.max_new_tokens
+        found = {"hidden_states": self.n_items * self._places * layers * self.shape.width * 4, "attention": self.n_items * maps * 4}
+        return {name: size for name, size in found.items() if size}
+
+    @property
     def calls(self) -> dict[str, int]:
         """Model calls by kind; ``judged_pairs`` is the most there can be (equal texts are judged once)."""
         n, m = self.n_items, self.n_samples
         calls = {"prompts": n, "greedy_decodes": n, "sampled_decodes": n * m}
         for probe in sorted(self.needs.probes):
             calls[f"probe_{probe}"] = n
+        answers = n * bool(self.greedy_columns & _ANSWER_PASS) + n * m * bool(self.sample_columns & _ANSWER_PASS)
+        forwards = {
+            "forwards_prior": n * ("prior_logprobs" in self.greedy_columns),
+            "forwards_states_and_maps": answers,
+            "forwards_csl": n * ("csl_attention" in self.greedy_columns),
+        }
+        calls |= {name: count for name, count in forwards.items() if count}
         pairs = m * (m - 1) * ("samples" in self.needs.equivalence) + 2 * m * ("greedy_samples" in self.needs.equivalence)
         if self.judge and self.judge.startswith(("nli", "llm")):
             calls["judged_pairs_at_most"] = n * pairs
@@ -64,6 +97,7 @@ class Plan:
             "probes": sorted(self.needs.probes),
             "samples": self.n_samples,
             "top_k_alternatives": self.top_k_alternatives if "topk" in self.greedy_columns | self.sample_columns else 0,
+            "hidden_depths": list(self.hidden_depths),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +113,7 @@ class Plan:
             "max_new_tokens": self.max_new_tokens,
             "judge": self.judge,
             "calls": self.calls,
+            "bytes_at_most": self.bytes_at_most,
         }
 
     def __str__(self) -> str:
@@ -90,6 +125,7 @@ class Plan:
             f"  calls      {calls}",
             f"  sampling   {self.n_samples} samples an item, {law}, at most {self.max_new_tokens} new tokens",
             f"  captured   {', '.join(columns)}",
+            *([f"  storage    {sizes}"] if (sizes := _sizes(self.bytes_at_most)) else []),
             f"  judge      {self.judge or 'none needed'}",
             f"  estimators {', '.join(self.estimators) or 'none'}",
         ]
@@ -109,6 +145,7 @@ def make_plan(
     max_new_tokens: int,
     judge: str | None,
     strict: bool,
+    shape: ModelShape | None = None,
 ) -> Plan:
     """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
 
@@ -136,6 +173,7 @@ def make_plan(
         law=law,
         max_new_tokens=max_new_tokens,
         judge=judge if total.equivalence else None,
+        shape=shape,
     )
 
 
@@ -150,6 +188,12 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
         return "it needs the whole next-token law, which this model does not show"
     if any(c.startswith("topk") for c in columns) and "topk" not in capabilities:
         return "the model gives no alternatives to its tokens"
+    if "prior_logprobs" in columns and "prior" not in capabilities:
+        return "the model cannot score an answer without its prompt (it has no token that starts a text)"
+    if columns & set(HIDDEN_COLUMNS) and "hidden" not in capabilities:
+        return "the model shows no hidden states"
+    if columns & set(ATTENTION_COLUMNS) and "attention" not in capabilities:
+        return "the model shows no attention maps (only eager attention gives them, and not every architecture has it)"
     if "p_true" in need.probes and "score" not in capabilities:
         return "the model cannot score given continuations"
     if need.model_law and n_samples and not law.is_model_law:
@@ -158,6 +202,10 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
             f"top-k {law.top_k} is another one"
         )
     return None
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"at most {size / 1e6:,.1f} MB of {name.replace('_', ' ')}" for name, size in sizes.items())
 
 
 def _extra(columns: frozenset[str]) -> frozenset[str]:

@@ -25,6 +25,9 @@ PROMPTS = {
     ),
 }
 
+#: What is said after the answer when its attention is read (CSL).
+ELICIT = "Read the answer again. Is it right? Reply with yes or no."
+
 #: Added to the text above for chat models, which would rather explain themselves.
 _INSTRUCTIONS = {"p_true": "\nReply with the letter only."}
 #: What a completion model is left to continue.

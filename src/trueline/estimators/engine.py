@@ -17,6 +17,7 @@ from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudge, Verdicts
 from trueline.estimators.equivalence.cache import PairCache
 from trueline.estimators.inputs import OnEmpty, generations, refuse_other_law
+from trueline.traces.insides import INSIDE_COLUMNS
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.trace import Generations, Trace
 
@@ -76,7 +77,7 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
     reason = np.full(trace.n_items, "the score is undefined for this item", dtype=object)
     if needs.samples:
         rows = trace.samples
-        column = "token_logprobs" if "token_logprobs" in needs.sample_columns else "text"
+        column = next((c for c in ("hidden_last", "hidden_mean", "token_logprobs") if c in needs.sample_columns), "text")
         usable = np.bincount(rows.item[_filled(rows, column)], minlength=trace.n_items)
         reason[usable < needs.samples] = f"fewer than {needs.samples} usable samples"
     for kind in kinds:
@@ -90,6 +91,8 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
             empty = np.zeros(trace.n_items, dtype=bool)
             empty[rows.item[~_filled(rows, "token_logprobs")]] = True
             reason[empty] = "empty answer, or no log-probs"
+        for column in sorted(needs.greedy & set(INSIDE_COLUMNS)) if kind == "greedy" else ():
+            reason[rows.item[~_filled(rows, column)]] = f"no {column}: the answer has no text, or does not fit the context"
         if kind.startswith("verbalized"):
             reason[there & ~failed] = "no confidence could be read from the reply"
         reason[failed] = f"the {kind} generation failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +63,11 @@ class GenerationSettings:
     max_new_tokens: most tokens of one generation, the end-of-sequence token included.
     law: sampling law of the samples (the greedy decode has none).
     stop: strings that end a generation; the text is cut before the first one.
-    greedy_columns, sample_columns: trace columns wanted beside tokens and log-probs, from ``TOKEN_STATS`` and ``"topk"``.
+    greedy_columns, sample_columns: trace columns wanted beside tokens and log-probs, from ``TOKEN_STATS``, ``"topk"`` and
+        ``traces.insides.INSIDE_COLUMNS`` (of samples: ``hidden_last`` and ``hidden_mean`` alone).
     top_k_alternatives: how many alternatives a token ``"topk"`` keeps.
+    hidden_depths: relative depths in [0, 1] of the layers whose hidden states are kept.
+    elicit: what is said after the answer for ``csl_attention``.
     batch_size: rows decoded together (prompts x generations); changes speed, never the content.
     """
 
@@ -74,6 +77,8 @@ class GenerationSettings:
     greedy_columns: frozenset[str] = frozenset()
     sample_columns: frozenset[str] = frozenset()
     top_k_alternatives: int = 15
+    hidden_depths: tuple[float, ...] = ()
+    elicit: str = ""
     batch_size: int = 64
 
 
@@ -91,7 +96,8 @@ class Generation:
     """One answer. Log-probs are natural logs under the model's own law (temperature 1, no truncation).
 
     ``token_logprobs``: (n_tokens,) float64, the end-of-sequence token included when it was generated; None when unknown.
-    ``stats``: name -> (n_tokens,) float64; ``topk_ids`` / ``topk_logprobs``: (n_tokens, k).
+    ``stats``: name -> (n_tokens,) float64; ``topk_ids`` / ``topk_logprobs``: (n_tokens, k). ``inside``: columns of
+    ``traces.insides.INSIDE_COLUMNS`` with ``n_layers`` and ``hidden_layers``.
     ``finish_reason``: ``"eos"``, ``"stop"`` (a stop string), ``"length"`` (hit the limit: truncated).
     """
 
@@ -102,6 +108,7 @@ class Generation:
     stats: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     topk_ids: NDArray[np.int32] | None = None
     topk_logprobs: NDArray[np.float64] | None = None
+    inside: dict[str, Any] = field(default_factory=dict)
     finish_reason: str | None = None
     n_prompt_tokens: int | None = None
 
@@ -116,6 +123,15 @@ class RequestResult:
 
 
 @dataclass(frozen=True)
+class ModelShape:
+    """How large a white box is: its layers, attention heads a layer (0: it shows no attention maps), and the width of a hidden state."""
+
+    n_layers: int
+    n_heads: int
+    width: int
+
+
+@dataclass(frozen=True)
 class OptionScores:
     """Log-probs of given continuations of one prompt: ``logprobs`` (n_options,) float64, sums over their tokens."""
 
@@ -127,8 +143,9 @@ class OptionScores:
 class Model(Protocol):
     """A thing one can ask.
 
-    ``capabilities`` is a subset of {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat", "embed"};
-    the planner refuses an estimator whose needs pass them. ``fingerprint`` is JSON-safe and identifies the weights and settings
+    ``capabilities`` is a subset of {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat", "embed", "prior", "hidden",
+    "attention"}; the planner refuses an estimator whose needs pass them. A white box also has a ``shape`` (``ModelShape``).
+    ``fingerprint`` is JSON-safe and identifies the weights and settings
     that determine the content (never a machine path alone): it goes into the manifest and guards resumption.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -41,6 +42,17 @@ class DecodedRow:
     stats: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     topk_ids: NDArray[np.int32] | None = None
     topk_logprobs: NDArray[np.float64] | None = None
+    inside: dict[str, Any] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Looks at a batch before and after it is decoded (see ``models.insides``)."""
+
+    def prefill(self, forward: CausalForward, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]: ...
+
+    def look(
+        self, forward: CausalForward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], decoded: Sequence[DecodedRow]
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,14 +68,19 @@ class StopRule:
 
 
 def decode_rows(
-    forward: CausalForward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], settings: GenerationSettings, rule: StopRule
+    forward: CausalForward,
+    prompts: Sequence[Sequence[int]],
+    rows: Sequence[Row],
+    settings: GenerationSettings,
+    rule: StopRule,
+    observer: Observer | None = None,
 ) -> list[DecodedRow]:
     """Decode ``rows`` over ``prompts`` (token ids), at most ``settings.batch_size`` rows at a time; results in the order of ``rows``.
 
     Log-probs and statistics are of the float32 log-softmax of the logits, before temperature and truncation.
     """
     with torch.inference_mode():
-        logits, stream = forward.prefill(prompts)
+        logits, stream = forward.prefill(prompts) if observer is None else observer.prefill(forward, prompts)
         decoded: dict[int, DecodedRow] = {}
         for start in range(0, len(rows), settings.batch_size):
             # greedy rows first: each kind is then one slice of the batch
@@ -72,7 +89,10 @@ def decode_rows(
             own = stream if len(rows) <= settings.batch_size else stream.fork(torch.arange(len(prompts), device=forward.device))
             results = _decode_batch(logits, own, index, [rows[i].seed for i in batch], settings, rule)
             decoded.update(zip(batch, results, strict=True))
-        return [decoded[i] for i in range(len(rows))]
+        answers = [decoded[i] for i in range(len(rows))]
+        if observer is not None:
+            observer.look(forward, prompts, rows, answers)
+        return answers
 
 
 def _decode_batch(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueline.errors import ModelError, PromptTooLong
-from trueline.models.base import Prompt
+from trueline.models.base import Message, Prompt
 
 #: Characters a token of the context that are read before a text is refused; texts of longer tokens are read whole.
 _HEAD_CHARACTERS = 16
@@ -63,6 +63,27 @@ class TextCodec:
                 anchor, anchored = [], self._ids(text)
             self._continuations[text] = anchored[len(anchor) :]
         return self._continuations[text]
+
+    @property
+    def start(self) -> int | None:
+        """The token that stands for an empty prompt: beginning of sequence, else end of sequence; None when there is neither."""
+        bos: int | None = self.tokenizer.bos_token_id
+        eos: int | None = self.tokenizer.eos_token_id
+        return eos if bos is None else bos
+
+    def follow_up(self, prompt: Prompt, text: str) -> list[int]:
+        """Token ids that come between an answer to ``prompt`` and the model's reply to ``text``, said after it.
+
+        A chat model gets the turn of its template, where the template leaves earlier turns as they were; any other reply is plain text.
+        """
+        if self.chat and prompt.messages:
+            mark = "<<the answer stands here>>"
+            before, _ = self._render(prompt)
+            turns = (*prompt.messages, Message("assistant", mark), Message("user", text))
+            said, found, after = self._render(Prompt(messages=turns))[0].partition(mark)
+            if found and said == before:
+                return self._ids(after)
+        return self.continuation("\n" + text)
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Texts of token rows, special tokens left out."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+#: One tensor a layer; None when not asked for.
+States = tuple[Tensor, ...] | None
 
 
 class Stream(Protocol):
@@ -20,6 +23,18 @@ class Stream(Protocol):
 
     def step(self, tokens: Tensor) -> Tensor:
         """Append ``tokens`` (n_rows, n_new) to the rows; return the logits after each of them (n_rows, n_new, vocabulary)."""
+        ...
+
+    def observe(self, tokens: Tensor, *, hidden: bool, attention: bool) -> tuple[States, States]:
+        """Append ``tokens``; return of each layer, as asked for, the hidden states (embeddings first) and the attention maps among them.
+
+        Shapes: (n_rows, n_new, width), (n_rows, n_heads, n_new, n_new).
+        """
+        ...
+
+    @property
+    def width(self) -> int:
+        """Tokens of the longest row so far."""
         ...
 
 
@@ -46,25 +61,58 @@ class CausalForward:
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
         self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
 
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]:
-        """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt."""
+    def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
+        """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt.
+
+        ``observe`` is given the hidden states of all layers (n_prompts, width, d), padded on the left.
+        """
+        hidden = observe is not None
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
         width = max(len(prompt) for prompt in prompts)
         rows = [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts]
         ids = torch.tensor(rows, dtype=torch.long, device=self.device)
         if not self.cacheable:
-            return self._last_logits(self._call(ids, use_cache=False, keep=1)), UncachedStream(self, ids)
+            output = self._call(ids, use_cache=False, keep=1, hidden=hidden)
+            if observe is not None:
+                observe(output.hidden_states)
+            return self._last_logits(output), UncachedStream(self, ids)
         columns = torch.arange(width, device=self.device)
         padding = width - lengths
         mask = None if not bool(padding.any()) else (columns >= padding[:, None]).long()
         positions = (columns - padding[:, None]).clamp_(min=0)
-        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1)
+        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1, hidden=hidden)
+        if observe is not None:
+            observe(output.hidden_states)
         return self._last_logits(output), CachedStream(self, getattr(output, self._cache_name), mask, lengths)
 
     def full_logits(self, ids: Tensor, last: int = 0) -> Tensor:
         """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right."""
         logits: Tensor = self._call(ids, use_cache=False, keep=last).logits
         return logits[:, -last:]
+
+    def look(
+        self,
+        ids: Tensor,
+        *,
+        hidden: bool = False,
+        attention: bool = False,
+        cache: Any = None,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> tuple[States, States]:
+        """Hidden states and attention maps over ``ids``, after what is cached; None where not asked for or not given."""
+        output = self._call(
+            ids,
+            use_cache=cache is not None,
+            attention_mask=mask,
+            position_ids=positions,
+            cache=cache,
+            keep=1,
+            hidden=hidden,
+            attention=attention,
+        )
+        # a model without states or maps has no such field, or an empty one
+        return getattr(output, "hidden_states", None) or None, getattr(output, "attentions", None) or None
 
     def continue_cache(self, ids: Tensor, cache: Any, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
         """Append ``ids`` to the cached rows; logits after each of them and the grown cache."""
@@ -80,6 +128,8 @@ class CausalForward:
         position_ids: Tensor | None = None,
         cache: Any = None,
         keep: int = 0,
+        hidden: bool = False,
+        attention: bool = False,
     ) -> Any:
         arguments: dict[str, Any] = {"input_ids": ids, "use_cache": use_cache}
         if attention_mask is not None and "attention_mask" in self._has:
@@ -90,6 +140,10 @@ class CausalForward:
             arguments[self._cache_name] = cache
         if keep and "logits_to_keep" in self._has:
             arguments["logits_to_keep"] = keep
+        if hidden:
+            arguments["output_hidden_states"] = True
+        if attention:
+            arguments["output_attentions"] = True
         return self.model(**arguments)
 
     @staticmethod
@@ -114,13 +168,28 @@ class CachedStream:
         return CachedStream(self._forward, cache, mask, self._lengths.index_select(0, rows))
 
     def step(self, tokens: Tensor) -> Tensor:
+        logits, self._cache = self._forward.continue_cache(tokens, self._cache, *self._append(tokens))
+        return logits
+
+    def observe(self, tokens: Tensor, *, hidden: bool, attention: bool) -> tuple[States, States]:
+        mask, positions = self._append(tokens)
+        states, maps = self._forward.look(tokens, hidden=hidden, attention=attention, cache=self._cache, mask=mask, positions=positions)
+        n_new = tokens.shape[1]
+        # the keys of the new tokens come last, also where a sliding window has dropped the first ones
+        return states, None if maps is None else tuple(m[..., -n_new:] for m in maps)
+
+    @property
+    def width(self) -> int:
+        return int(self._lengths.max())
+
+    def _append(self, tokens: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Mask and positions once ``tokens`` are part of the rows."""
         n_new = tokens.shape[1]
         positions = self._lengths[:, None] + torch.arange(n_new, device=tokens.device)
         if self._mask is not None:
             self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), n_new))], dim=1)
-        logits, self._cache = self._forward.continue_cache(tokens, self._cache, self._mask, positions)
         self._lengths = self._lengths + n_new
-        return logits
+        return self._mask, positions
 
 
 class UncachedStream:
@@ -136,6 +205,19 @@ class UncachedStream:
     def step(self, tokens: Tensor) -> Tensor:
         self._ids = torch.cat([self._ids, tokens], dim=1)
         return self._forward.full_logits(self._ids, last=tokens.shape[1])
+
+    def observe(self, tokens: Tensor, *, hidden: bool, attention: bool) -> tuple[States, States]:
+        self._ids = torch.cat([self._ids, tokens], dim=1)
+        states, maps = self._forward.look(self._ids, hidden=hidden, attention=attention)
+        n_new = tokens.shape[1]
+        return (
+            None if states is None else tuple(s[:, -n_new:] for s in states),
+            None if maps is None else tuple(m[..., -n_new:, -n_new:] for m in maps),
+        )
+
+    @property
+    def width(self) -> int:
+        return int(self._ids.shape[1])
 
 
 def _fork_cache(cache: Any) -> Any:

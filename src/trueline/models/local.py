@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from trueline.errors import InputError, ModelError, PromptTooLong
-from trueline.models.base import Generation, GenerationRequest, GenerationSettings, OptionScores, Prompt, RequestResult
+from trueline.models.base import Generation, GenerationRequest, GenerationSettings, ModelShape, OptionScores, Prompt, RequestResult
 from trueline.models.checkpoints import hash_config, hash_files, hash_tokenizer, hash_weights, read_checkpoint, weight_files
 from trueline.models.decoding import DecodedRow, Row, StopRule, decode_rows
 from trueline.models.encoding import TextCodec
 from trueline.models.forward import CausalForward
+from trueline.models.insides import Inside, Wanted, model_shape
 from trueline.models.sampling import check_law
 from trueline.models.scoring import continuation_logprobs
 from trueline.models.token_stats import check_columns
+from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS, layer_at
 
 #: Prompts scored together.
 _SCORE_BATCH = 32
@@ -89,8 +93,19 @@ class LocalModel:
     @property
     def capabilities(self) -> frozenset[str]:
         """What can be asked of it."""
-        base = {"greedy", "samples", "logprobs", "token_stats", "topk", "score"}
-        return frozenset(base | {"chat"} if self._chat else base)
+        found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score"}
+        if self._chat:
+            found.add("chat")
+        if self._codec.start is not None:
+            found.add("prior")
+        if self.shape is not None:
+            found |= {"hidden", "attention"} if self.shape.n_heads else {"hidden"}
+        return frozenset(found)
+
+    @cached_property
+    def shape(self) -> ModelShape | None:
+        """Layers, heads and width, as its hidden states and eager attention show them; None when it shows no hidden states."""
+        return model_shape(self._forward)
 
     def fingerprint(self) -> Mapping[str, object]:
         """Hashes of configuration, tokenizer and weights with the type of numbers, and apart from these the library ``versions``."""
@@ -119,6 +134,7 @@ class LocalModel:
         """
         _check_settings(settings)
         rule = self._stop_rule(settings.stop)
+        plain, inside = split_columns(settings)
         prompts = self._codec.encode([request.prompt for request in requests])
         results = [RequestResult() for _ in requests]
         ready: dict[int, list[int]] = {}
@@ -134,7 +150,11 @@ class LocalModel:
             rows = [
                 Row(p, seed) for p, i in enumerate(chunk) for seed in (*((None,) if requests[i].greedy else ()), *requests[i].sample_seeds)
             ]
-            decoded = decode_rows(self._forward, [ready[i] for i in chunk], rows, settings, rule)
+            token_ids = [ready[i] for i in chunk]
+            observer = self._observer(inside, [requests[i].prompt for i in chunk])
+            decoded = decode_rows(self._forward, token_ids, rows, plain, rule, observer)
+            if "prior_logprobs" in inside.greedy_columns:
+                self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None])
             by_prompt: dict[int, list[tuple[Row, DecodedRow]]] = {i: [] for i in chunk}
             for row, answer in zip(rows, decoded, strict=True):
                 by_prompt[chunk[row.prompt]].append((row, answer))
@@ -235,6 +255,29 @@ class LocalModel:
             f"the prompt has {n_prompt} tokens; with {n_new} new tokens it passes the model's context of {self.context}; shorten it"
         )
 
+    def _observer(self, inside: GenerationSettings, prompts: Sequence[Prompt]) -> Inside | None:
+        """What looks inside a batch, or None when nothing but tokens, log-probs and their statistics is wanted."""
+        greedy = inside.greedy_columns - {"prior_logprobs"}
+        if not greedy | inside.sample_columns:
+            return None
+        if self.shape is None:
+            raise InputError(f"{self.uri} shows no hidden states or attention maps; leave {', '.join(sorted(greedy))} out")
+        layers = tuple(sorted({layer_at(depth, self.shape.n_layers) for depth in inside.hidden_depths}))
+        suffixes = [self._codec.follow_up(prompt, inside.elicit) for prompt in prompts] if "csl_attention" in greedy else ()
+        return Inside(Wanted(greedy, inside.sample_columns, layers, self.shape, self.eos_ids, self.context, suffixes))
+
+    def _add_prior(self, answers: Sequence[DecodedRow]) -> None:
+        """Log-probs of the answers' tokens after an empty prompt."""
+        start = self._codec.start
+        if start is None:
+            raise InputError(
+                f"the tokenizer of {self.uri} has no token that starts a text, so an empty prompt has no law; no prior_logprobs"
+            )
+        usable = [answer for answer in answers if answer.finish_reason != "nan"]
+        values = continuation_logprobs(self._forward, [[start]] * len(usable), [[answer.tokens] for answer in usable]) if usable else []
+        for answer, (line,) in zip(usable, values, strict=True):
+            answer.inside["prior_logprobs"] = line
+
     def _stop_rule(self, stops: tuple[str, ...]) -> StopRule:
         if not stops:
             return StopRule(self.eos_ids)
@@ -268,6 +311,7 @@ class LocalModel:
                 stats=answer.stats,
                 topk_ids=answer.topk_ids,
                 topk_logprobs=answer.topk_logprobs,
+                inside=answer.inside,
                 finish_reason=answer.finish_reason,
                 n_prompt_tokens=n_prompt,
             )
@@ -288,6 +332,19 @@ def _check_settings(settings: GenerationSettings) -> None:
             raise InputError(f"{name} must be at least 1, got {getattr(settings, name)}")
     if "" in settings.stop:
         raise InputError("a stop string must not be empty")
+
+
+def split_columns(settings: GenerationSettings) -> tuple[GenerationSettings, GenerationSettings]:
+    """The settings with the columns that decoding records, and with those of ``INSIDE_COLUMNS``."""
+    within = frozenset(INSIDE_COLUMNS)
+    if unasked := (settings.sample_columns & within) - {"hidden_last", "hidden_mean"}:
+        raise InputError(f"{sorted(unasked)[0]!r} is taken of the greedy answer alone; leave it out of sample_columns")
+    if (settings.greedy_columns | settings.sample_columns) & set(HIDDEN_COLUMNS) and not settings.hidden_depths:
+        raise InputError("hidden states are wanted, but hidden_depths names no layer; give depths in [0, 1], such as (0.5,)")
+    return (
+        replace(settings, greedy_columns=settings.greedy_columns - within, sample_columns=settings.sample_columns - within),
+        replace(settings, greedy_columns=settings.greedy_columns & within, sample_columns=settings.sample_columns & within),
+    )
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from trueline.errors import InputError, nearest
 from trueline.models.base import TOKEN_STATS
+from trueline.traces.insides import INSIDE_COLUMNS
 
 
 def check_columns(columns: Iterable[str]) -> None:
     """Raise ``InputError`` for a column that no decoding step can record."""
-    known = (*TOKEN_STATS, "topk")
+    known = (*TOKEN_STATS, "topk", *INSIDE_COLUMNS)
     for column in columns:
         if column not in known:
             raise InputError(f"unknown token column {column!r}{nearest(column, known)}; known: {', '.join(known)}")

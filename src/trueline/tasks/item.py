@@ -65,7 +65,7 @@ class Task:
     system: system message for chat models, or None.
     grader: a name known to ``tasks.graders`` ("normalised", "contains", ..., "oracle") or a user's own function.
     grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
-    prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s").
+    prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s", "csl": what is said after an answer).
     max_new_tokens, stop: defaults for generation. notes: what the loader left out or assumed, for the report.
     """
 

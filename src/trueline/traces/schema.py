@@ -10,6 +10,7 @@ KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s")
 FORMAT_VERSION = 1
 
 _FLOATS = pa.list_(pa.float64())
+_STATES = pa.list_(pa.list_(pa.float32()))
 
 SCHEMA = pa.schema(
     [
@@ -45,6 +46,16 @@ SCHEMA = pa.schema(
         # probes with fixed options: log-prob of each option as the continuation
         ("options", pa.list_(pa.string())),
         ("option_logprobs", _FLOATS),
+        # what only a white box shows; null unless an estimator asked for it
+        ("prior_logprobs", _FLOATS),  # greedy: the same tokens after an empty prompt
+        ("n_layers", pa.int32()),
+        ("hidden_layers", pa.list_(pa.int32())),  # which layers the hidden states are of: 1 is the first block's output
+        ("hidden_prompt", _STATES),  # greedy: (layers, width), last token of the prompt
+        ("hidden_last", _STATES),  # last token of the answer, the end-of-sequence token left out
+        ("hidden_mean", _STATES),  # mean over the tokens of the answer
+        ("attn_prev", pa.list_(_STATES)),  # greedy: (layers, heads, T - 1), attention of each token to the one before it
+        ("attn_diag_logsum", _FLOATS),  # greedy: (layers,), sum over tokens of log A[t, t], mean over heads
+        ("csl_attention", pa.list_(_STATES)),  # greedy: (layers, heads, T), from the end of an eliciting prompt to each token
     ],
     metadata={"trueline.trace": str(FORMAT_VERSION)},
 )
