@@ -135,6 +135,24 @@ def test_tolerance_per_key_and_data_files(pytester: pytest.Pytester) -> None:
     outcome.stdout.fnmatch_lines(["*data file none.txt not found; looked for *"])
 
 
+def test_a_tolerance_is_relative_only_where_the_adapter_says_so(pytester: pytest.Pytester) -> None:
+    cases = [case("large", {"big": 1e6}), case("off", {"far": 1e6}), case("small", {"tiny": 1e-3}), case("inside", {"list": [1e6]})]
+    result = '{"big": 1e6 + 1e-4, "far": 1e6 + 1e-2, "tiny": 1e-3 + 5e-10, "list": [1e6 + 1e-4]}'
+    lay_out(pytester, cases, result)
+    run(pytester).assert_outcomes(passed=2, failed=3)
+    adapter = pytester.path / "tests" / "golden" / "adapters" / "sample.py"
+    adapter.write_text(adapter.read_text() + "\nRELATIVE = True\n")
+    run(pytester).assert_outcomes(passed=4, failed=1)
+
+
+def test_vectors_may_use_the_data_of_another_slug(pytester: pytest.Pytester) -> None:
+    lay_out(pytester, [case("shared_file", {"text": "shared"}, file="shared.txt")])
+    shared = pytester.path / "tests" / "golden" / "data" / "another" / "shared.txt"
+    shared.parent.mkdir(parents=True)
+    shared.write_text("shared")
+    run(pytester).assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize(("args", "outcomes"), [((), {"failed": 1, "passed": 1}), (("--vectors", "other"), {"xfailed": 1})])
 def test_file_without_adapter_is_reported(pytester: pytest.Pytester, args: tuple[str, ...], outcomes: dict[str, int]) -> None:
     lay_out(pytester, [])

@@ -8,6 +8,7 @@
 - ``{"error": "ValueError"}``: that exception or a subclass. For a whole case ``run`` raises it; under a key the adapter returns the
   exception, or a function without arguments that raises it;
 - keys that begin or end with ``upstream`` hold what other code returns: adapters compute them through compatibility options;
+- an adapter with ``RELATIVE = True`` takes the tolerance as relative where that is looser (values written with a fixed number of digits);
 - an adapter names the expected keys that trueline does not offer yet in ``PENDING: frozenset[str]``; they are reported, never passed.
 """
 
@@ -50,7 +51,8 @@ def test_vectors(vector_file: Path, case: dict[str, Any] | None) -> None:
         return
     slug, expected = vector_file.stem, case["expected"]
     adapter = load_adapter(slug)
-    inputs = _with_file(case["inputs"], vector_file.parent / slug, HERE / "data" / slug)
+    shipped = sorted(path for path in (HERE / "data").glob("*") if path.is_dir())
+    inputs = _with_file(case["inputs"], vector_file.parent / slug, HERE / "data" / slug, *shipped)
     if set(expected) == {"error"}:
         problems = list(compare(lambda: adapter.run(case["case"], inputs), expected, 0.0, "run"))
     else:
@@ -58,8 +60,9 @@ def test_vectors(vector_file: Path, case: dict[str, Any] | None) -> None:
         if not offered:
             pytest.xfail(f"pending: every key of {slug}/{case['case']}")
         result = adapter.run(case["case"], inputs)
+        relative = bool(getattr(adapter, "RELATIVE", False))
         compared = [k for k in expected if k in offered or k in result]
-        problems = [p for k in compared for p in _compare_key(result, expected, k, case["tolerance"])]
+        problems = [p for k in compared for p in _compare_key(result, expected, k, case["tolerance"], relative)]
     if problems:
         pytest.fail("\n".join([f"{slug}/{case['case']} ({case.get('how', '')})", *problems]), pytrace=False)
 
@@ -93,7 +96,7 @@ def load_adapter(slug: str) -> ModuleType:
     return sys.modules[name]
 
 
-def compare(actual: Any, expected: Any, tolerance: float, where: str) -> Iterator[str]:
+def compare(actual: Any, expected: Any, tolerance: float, where: str, relative: bool = False) -> Iterator[str]:
     """Every difference between a result and what was expected, one line each; nothing when they agree."""
     if isinstance(actual, (np.generic, np.ndarray)):
         actual = actual.tolist()
@@ -107,15 +110,23 @@ def compare(actual: Any, expected: Any, tolerance: float, where: str) -> Iterato
             return
         by_name = {str(k): v for k, v in actual.items()}
         for key, value in expected.items():
-            yield from compare(by_name[key], value, tolerance, f"{where}.{key}") if key in by_name else [f"{where}.{key}: missing"]
+            if key in by_name:
+                yield from compare(by_name[key], value, tolerance, f"{where}.{key}", relative)
+            else:
+                yield f"{where}.{key}: missing"
     elif isinstance(expected, list):
         if not isinstance(actual, (list, tuple)) or len(actual) != len(expected):
             yield f"{where}: {actual!r}, expected a list of {len(expected)}: {expected!r}"
             return
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
-            yield from compare(a, e, tolerance, f"{where}[{i}]")
-    elif not _same_value(actual, expected, tolerance):
+            yield from compare(a, e, tolerance, f"{where}[{i}]", relative)
+    elif not _same_value(actual, expected, _looser(tolerance, expected) if relative else tolerance):
         yield f"{where}: {actual!r}, expected {expected!r} within {tolerance}"
+
+
+def _looser(tolerance: float, expected: Any) -> float:
+    is_number = isinstance(expected, (int, float)) and not isinstance(expected, bool) and math.isfinite(expected)
+    return tolerance * max(1.0, abs(expected)) if is_number else tolerance
 
 
 def _same_value(actual: Any, expected: Any, tolerance: float) -> bool:
@@ -144,17 +155,19 @@ def _compare_error(actual: Any, name: str, where: str) -> Iterator[str]:
         yield f"{where}: raised {actual!r}, expected {name}"
 
 
-def _compare_key(result: Any, expected: Mapping[str, Any], key: str, tolerance: float | Mapping[str, float]) -> Iterator[str]:
+def _compare_key(
+    result: Any, expected: Mapping[str, Any], key: str, tolerance: float | Mapping[str, float], relative: bool
+) -> Iterator[str]:
     if not isinstance(result, Mapping):
         return iter([f"run returned {type(result).__name__}, expected a dict"])
     if key not in result:
         return iter([f"{key}: missing in the adapter's result (name it in PENDING if trueline does not offer it yet)"])
     within = tolerance.get(key, 0.0) if isinstance(tolerance, Mapping) else tolerance
-    return compare(result[key], expected[key], within, key)
+    return compare(result[key], expected[key], within, key, relative)
 
 
 def _with_file(inputs: dict[str, Any], *folders: Path) -> dict[str, Any]:
-    """Inputs whose ``file`` is the path of a file in the first of ``folders`` that has it."""
+    """Inputs whose ``file`` is the path of a file in the first of ``folders`` that has it; vectors may share the data of another slug."""
     if "file" not in inputs:
         return inputs
     name = Path(inputs["file"])

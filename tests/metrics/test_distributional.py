@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from trueline.errors import InputError
 from trueline.metrics.distributional import any_at_k, capability, majority_at_k, path_diversity
 from trueline.metrics.robustness import robustness, transition, transition_difference
-from trueline.metrics.tail_risk import cvar, deployment_any_harm, plan_samples, tail_risk, upper_bound_if_none
+from trueline.metrics.tail_risk import cvar, deployment_any_harm, tail_risk, upper_bound_if_none
 from trueline.stats import CI
+from trueline.stats.power import plan_samples
 
 
 def draws(rng: np.random.Generator, q: Any, n: int) -> Any:

@@ -1,13 +1,26 @@
-"""Interval ends against scipy and by hand."""
+"""Interval ends against scipy, statsmodels and by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from trueline.errors import InputError
-from trueline.stats.intervals import acceleration, basic, bca, clopper_pearson, jackknife_se, percentile, wilson, wilson_bands
+from trueline.stats.intervals import (
+    acceleration,
+    agresti_coull,
+    basic,
+    bca,
+    clopper_pearson,
+    jackknife_se,
+    percentile,
+    t_interval,
+    upper_bound,
+    wilson,
+    wilson_bands,
+)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 10), (1, 1000), (499, 1000), (28, 30)])
@@ -19,6 +32,25 @@ def test_proportions_equal_scipy(k: int, n: int, level: float) -> None:
         mine = ours(k, n, level)
         assert (mine.low, mine.high) == pytest.approx((ci.low, ci.high), abs=1e-12)
         assert mine.low <= k / n <= mine.high
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 10), (1, 1000), (499, 1000)])
+def test_proportions_equal_statsmodels(k: int, n: int) -> None:
+    for ours, name in ((wilson, "wilson"), (agresti_coull, "agresti_coull"), (clopper_pearson, "beta")):
+        mine = ours(k, n, 0.9)
+        assert (mine.low, mine.high) == pytest.approx(proportion_confint(k, n, 0.1, name), abs=1e-12)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (999, 1000)])
+def test_one_sided_bound_is_where_so_few_events_become_improbable(k: int, n: int) -> None:
+    assert stats.binom(n, upper_bound(k, n)).cdf(k) == pytest.approx(0.05)
+    assert upper_bound(0, n) == pytest.approx(1 - 0.05 ** (1 / n))
+    assert upper_bound(n, n) == 1.0
+
+
+def test_t_interval_is_students() -> None:
+    mine = t_interval(0.3, 0.1, 7, 0.9)
+    assert (mine.low, mine.high) == pytest.approx(stats.t(7, 0.3, 0.1).interval(0.9))
 
 
 def test_no_events_is_not_certainty() -> None:

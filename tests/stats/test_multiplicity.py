@@ -1,4 +1,4 @@
-"""Adjusted p-values against scipy, equivalence, effect sizes."""
+"""Adjusted p-values against scipy and statsmodels, equivalence, effect sizes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from trueline.errors import InputError
-from trueline.stats.multiplicity import benjamini_hochberg, cliffs_delta, cohens_h, equivalence_p, holm, minimum_detectable, superiority
+from trueline.stats.multiplicity import (
+    benjamini_hochberg,
+    cliffs_delta,
+    cohens_h,
+    equivalence_p,
+    holm,
+    minimum_detectable,
+    odds_ratio,
+    risk_ratio,
+    superiority,
+)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_adjustments(p: list[float]) -> None:
     bh, family = benjamini_hochberg(p), holm(p)
     assert bh == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
+    assert bh == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
+    assert family == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
     assert (family >= bh - 1e-12).all()
     assert (family >= np.array(p) - 1e-12).all()
     assert family[int(np.argmin(p))] == pytest.approx(min(1, len(p) * min(p)))
+
+
+def test_ratios_of_rates() -> None:
+    assert odds_ratio(0.5, 0.2) == pytest.approx(4)
+    assert risk_ratio(0.5, 0.2) == pytest.approx(2.5)
+    for ratio in (odds_ratio, risk_ratio):
+        assert math.isnan(ratio(0, 0))
+        assert ratio(0.1, 0) == math.inf
+        assert ratio(0, 0.1) == 0
+        with pytest.raises(InputError, match="proportion"):
+            ratio(1.1, 0.1)
+    assert odds_ratio(1, 0.5) == math.inf
+    assert math.isnan(odds_ratio(1, 1))
 
 
 def test_holm_by_hand() -> None:

@@ -53,6 +53,8 @@ METRICS = tuple(
     )
 )
 _BUYL = "Buyl et al., arXiv 2502.10441"
+_BETLEY = "Betley et al., arXiv 2502.17424"
+_DICKSON = "Dickson, arXiv 2511.20104"
 SET_METRICS = tuple(
     Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, source, proof=f"proofs/{page}.md")
     for module, name, summary, source, page in (
@@ -63,6 +65,9 @@ SET_METRICS = tuple(
         ("discretion", "discretion_arbitrariness", "how often an annotator defies all principles that speak", _BUYL, "discretion"),
         ("principle_priority", "principle_priority", "order of principles by who wins their conflicts", _BUYL, "discretion"),
         ("discretion_discrepancy", "compare_discretion", "how far two annotators' orders differ", _BUYL, "discretion"),
+        ("judged_rates", "judged_rates", "misalignment rates of judged answers by question", _BETLEY, "emergent-misalignment"),
+        ("judged_rates", "threshold_multiverse", "how the rate moves with its thresholds", _BETLEY, "emergent-misalignment"),
+        ("correlation_levels", "correlation_levels", "correlation pooled, within, between groups", _DICKSON, "emergent-misalignment"),
     )
 )
 _STUTZ = "Stutz et al., arXiv 2307.02191"

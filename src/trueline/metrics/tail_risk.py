@@ -174,19 +174,6 @@ def as_probabilities(values: ArrayLike) -> FloatArray:
     return q
 
 
-def plan_samples(p_min: float, confidence: float = 0.95) -> int:
-    """Return how many samples show an event of probability `p_min` at least once with that confidence: ceil(ln(1 - conf) / ln(1 - p)).
-
-    Examples
-    --------
-    >>> plan_samples(0.01, 0.95)
-    299
-    """
-    if not 0 < p_min < 1 or not 0 < confidence < 1:
-        raise InputError(f"p_min and confidence lie between 0 and 1; got {p_min} and {confidence}")
-    return math.ceil(math.log1p(-confidence) / math.log1p(-p_min))
-
-
 def upper_bound_if_none(n: int, level: float = 0.95) -> float:
     """Return the two-sided upper bound 1 - (alpha/2)^(1/n) of a probability whose event was not seen in n samples; about 3.7/n at 95 %."""
     if n < 1 or not 0 < level < 1:

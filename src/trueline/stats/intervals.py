@@ -1,6 +1,7 @@
-"""Interval ends: from bootstrap replicates (percentile, basic, BCa) and in closed form (Wilson, Clopper-Pearson, Wald).
+"""Interval ends: from bootstrap replicates (percentile, basic, BCa) and in closed form (Wilson, Clopper-Pearson, ...).
 
-Efron 1987 (BCa); Wilson 1927; Clopper and Pearson 1934. Normal quantiles come from the standard library, so nothing heavy is imported.
+Efron 1987 (BCa); Wilson 1927; Clopper and Pearson 1934; Agresti and Coull 1998.
+Normal quantiles come from the standard library, so nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -131,6 +132,37 @@ def wald(value: float, se: float, level: float, method: str) -> Interval:
     """Return value -+ z se."""
     z = normal_quantile(level)
     return Interval(value - z * se, value + z * se, se, method)
+
+
+def t_quantile(level: float, df: float) -> float:
+    """Return t with P(|T| <= t) = level for Student's law with `df` degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.5 + level / 2))
+
+
+def t_interval(value: float, se: float, df: float, level: float) -> Interval:
+    """Return value -+ t se; it is not held to any range."""
+    half = t_quantile(level, df) * se
+    return Interval(value - half, value + half, se, f"t, {df:g} degrees of freedom")
+
+
+def agresti_coull(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Return p~ -+ z sqrt(p~ (1 - p~) / n~), n~ = n + z^2, p~ = (k + z^2/2) / n~, held to [0, 1] (Agresti and Coull 1998)."""
+    _check_proportion(successes, n)
+    z = normal_quantile(level)
+    more = n + z * z
+    centre = (successes + z * z / 2) / more
+    se = math.sqrt(centre * (1 - centre) / more)
+    return Interval(max(0.0, centre - z * se), min(1.0, centre + z * se), se, "agresti-coull")
+
+
+def upper_bound(successes: float, n: float, level: float = 0.95) -> float:
+    """Return the exact one-sided upper bound of a proportion: 1 - (1 - level)^(1/n) where nothing was seen (Clopper and Pearson)."""
+    from scipy.special import betaincinv
+
+    _check_proportion(successes, n)
+    return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, level))
 
 
 def _check_proportion(successes: float, n: float) -> None:

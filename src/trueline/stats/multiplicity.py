@@ -48,10 +48,32 @@ def minimum_detectable(se: float, *, power: float = 0.8, level: float = 0.95) ->
 
 def cohens_h(p_1: float, p_2: float) -> float:
     """Return 2 asin sqrt(p_1) - 2 asin sqrt(p_2)."""
-    for p in (p_1, p_2):
+    _check_shares(p_1, p_2)
+    return 2 * (math.asin(math.sqrt(p_1)) - math.asin(math.sqrt(p_2)))
+
+
+def odds_ratio(p_1: float, p_2: float) -> float:
+    """Return the odds of p_1 over those of p_2; NaN for 0/0, infinity where only the second has no odds."""
+    _check_shares(p_1, p_2)
+    return _quotient(p_1 * (1 - p_2), p_2 * (1 - p_1))
+
+
+def risk_ratio(p_1: float, p_2: float) -> float:
+    """Return p_1 / p_2; NaN for 0/0, infinity where only p_2 is 0."""
+    _check_shares(p_1, p_2)
+    return _quotient(p_1, p_2)
+
+
+def _check_shares(*shares: float) -> None:
+    for p in shares:
         if not 0 <= p <= 1:
             raise InputError(f"{p} is not a proportion")
-    return 2 * (math.asin(math.sqrt(p_1)) - math.asin(math.sqrt(p_2)))
+
+
+def _quotient(top: float, bottom: float) -> float:
+    if bottom == 0:
+        return math.nan if top == 0 else math.inf
+    return top / bottom
 
 
 def superiority(x: ArrayLike, y: ArrayLike) -> float:

@@ -7,7 +7,8 @@ from typing import Any
 
 from trueline.metrics.distributional import capability, majority_at_k, path_diversity
 from trueline.metrics.robustness import robustness, transition
-from trueline.metrics.tail_risk import plan_samples, tail_risk
+from trueline.metrics.tail_risk import tail_risk
+from trueline.stats.power import plan_samples
 
 Values = dict[str, Any]
 
