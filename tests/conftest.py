@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("house")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: sums must not depend on the machine
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

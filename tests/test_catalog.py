@@ -6,6 +6,8 @@ import importlib
 import inspect
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -19,6 +21,7 @@ from trueline.capture.needs import Needs
 from trueline.catalog import ENTRIES, Entry
 from trueline.errors import MissingTraceField
 from trueline.estimators.base import Estimator
+from trueline.estimators.fitting import Trained
 from trueline.estimators.loading import load_estimators
 from trueline.metrics import auroc
 from trueline.traces.judgements import ItemJudgement, Judgements
@@ -28,6 +31,7 @@ Row = dict[str, Any]
 
 ESTIMATORS = [entry for entry in ENTRIES if entry.kind == "estimator"]
 N_ITEMS, N_SAMPLES, VOCABULARY = 7, 5, 9
+LAYERS, HEADS, WIDTH = 4, 3, 6
 ANSWERS = ("paris", "it is paris", "the capital is paris", "lyon", "it could be lyon", "i do not know")
 
 
@@ -38,7 +42,24 @@ def each(entries: Sequence[Entry]) -> Callable[..., Any]:
 # -- a trace that serves every need ---------------------------------------------------------------------------------
 
 
-def generation(rng: np.random.Generator, text: str) -> Row:
+def inside(rng: np.random.Generator, n_tokens: int, kind: str) -> Row:
+    """Made-up states of every layer and attention maps."""
+    states = {"n_layers": LAYERS, "hidden_layers": list(range(1, LAYERS + 1)), "hidden_last": rng.normal(size=(LAYERS, WIDTH)).tolist()}
+    if kind != "greedy":
+        return states
+    maps = rng.dirichlet(np.ones(n_tokens), size=(LAYERS, HEADS, n_tokens))
+    return {
+        **states,
+        "hidden_mean": rng.normal(size=(LAYERS, WIDTH)).tolist(),
+        "hidden_prompt": rng.normal(size=(LAYERS, WIDTH)).tolist(),
+        "prior_logprobs": -rng.exponential(3.0, size=n_tokens),
+        "attn_prev": maps.diagonal(-1, -2, -1).tolist(),
+        "attn_diag_logsum": np.log(maps.diagonal(0, -2, -1)).sum(-1).mean(-1).tolist(),
+        "csl_attention": maps[:, :, -1].tolist(),
+    }
+
+
+def generation(rng: np.random.Generator, text: str, kind: str = "sample") -> Row:
     """One answer with all that a white-box model shows, computed from a made-up next-token law at each step."""
     law = np.log(rng.dirichlet(np.full(VOCABULARY, 0.7), size=int(rng.integers(2, 7))))
     ordered = np.sort(law, axis=1)[:, ::-1]
@@ -58,6 +79,7 @@ def generation(rng: np.random.Generator, text: str) -> Row:
         "token_fisher_rao": 2 / np.pi * np.arccos(np.clip(affinity, 0, 1)),
         "topk_ids": [[int(t) for t in np.argsort(-step)[:5]] for step in law],
         "topk_logprobs": [list(step[:5]) for step in ordered],
+        **inside(rng, len(law), kind),
     }
 
 
@@ -68,7 +90,7 @@ def item_rows(index: int) -> list[Row]:
     confidence = 0.05 + 0.9 * rng.random(2)
     probe = np.log(rng.dirichlet([1.0, 1.0]) * 0.9)
     return [
-        {**item, "kind": "greedy", **generation(rng, ANSWERS[index % len(ANSWERS)])},
+        {**item, "kind": "greedy", **generation(rng, ANSWERS[index % len(ANSWERS)], "greedy")},
         *(
             {
                 **item,
@@ -120,9 +142,23 @@ def failed(row: Row) -> Row:
     return {**{k: row[k] for k in kept if k in row}, "error": "the model ran out of memory"}
 
 
-def estimator_of(entry: Entry) -> Estimator:
+def unfitted(entry: Entry) -> Estimator:
     (estimator,) = load_estimators([entry.name]).values()
     return estimator
+
+
+def estimator_of(entry: Entry) -> Estimator:
+    """The estimator of an entry; a trained one is fitted on items that no test scores."""
+    return fitted(entry.name)
+
+
+@cache
+def fitted(name: str) -> Estimator:
+    (estimator,) = load_estimators([name]).values()
+    if not isinstance(estimator, Trained):
+        return estimator
+    labelled = range(100, 140)
+    return estimator.fit(make_trace(rows_of(labelled)), [k % 2 for k in labelled])
 
 
 def score(entry: Entry, rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -159,8 +195,8 @@ def test_estimator_declares_its_contract(entry: Entry) -> None:
     assert isinstance(estimator, Estimator)
     assert isinstance(estimator.needs, Needs)
     assert estimator.needs != Needs(), "an estimator that needs nothing measures nothing"
-    assert estimator == estimator_of(entry), "settings are a frozen record: two of the same are equal"
-    assert hash(estimator) == hash(estimator_of(entry))
+    assert estimator == unfitted(entry), "settings are a frozen record: two of the same are equal"
+    assert hash(estimator) == hash(unfitted(entry))
     assert entry.cost
     assert entry.color in {"white", "logprobs", "black"}
 
@@ -273,6 +309,8 @@ def asks_the_model(entry: Entry) -> bool:
 
 
 OBSERVED = [entry for entry in ESTIMATORS if not asks_the_model(entry)]
+#: Scores that say nothing about the facts of the known world; their proof page says why.
+NO_BETTER_THAN_CHANCE = frozenset({"attention_score", "mahalanobis", "relative_mahalanobis", "linear_probe", "saplma"})
 SELF_REPORTED = [entry for entry in ESTIMATORS if asks_the_model(entry)]
 
 
@@ -285,14 +323,43 @@ def known_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return measure("world:chat", "world:facts", names, samples=10, limit=150, out=tmp_path_factory.mktemp("known") / "run", validate=False)
 
 
+@pytest.fixture(scope="session")
+def fit_run(known_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same on other items, for the trained estimators."""
+    from trueline.measuring import measure
+    from trueline.tasks.loading import load_task
+
+    task = load_task("world:facts")
+    held = set(known_run.items["item_id"])
+    others = replace(task, name="test:others", items=[item for item in task.items if item.id not in held])
+    names = [entry.name for entry in OBSERVED if is_trained(entry)]
+    return measure("world:chat", others, names, samples=0, limit=400, out=tmp_path_factory.mktemp("fit") / "run", validate=False)
+
+
+def is_trained(entry: Entry) -> bool:
+    return unfitted(entry).needs.unfitted
+
+
 @each(OBSERVED)
-def test_wrong_answers_of_the_known_world_score_higher(entry: Entry, known_run: Any) -> None:
+def test_wrong_answers_of_the_known_world_score_higher(entry: Entry, known_run: Any, request: pytest.FixtureRequest) -> None:
     correct = known_run.grades["correct"]
     assert correct.null_count() == 0
-    wrong, scores = ~correct.to_numpy(), known_run.scores[entry.name].to_numpy()
+    wrong = ~correct.to_numpy()
+    if is_trained(entry):
+        name = f"{entry.name}(fit={request.getfixturevalue('fit_run').path})"
+        known_run.score([name])
+    else:
+        name = entry.name
+    scores = known_run.scores[name].to_numpy()
     assert np.isfinite(scores).all()
     assert 20 < wrong.sum() < 130
-    assert auroc(scores, wrong, ci=None).value > 0.5
+    found = auroc(scores, wrong, ci=None).value
+    if entry.name in NO_BETTER_THAN_CHANCE:
+        page = (Path(__file__).parents[1] / "docs" / entry.proof).read_text(encoding="utf-8")
+        assert f"`{entry.name}`" in page, "say on the proof page why it is no use here"
+        assert found > 0.35, "no use is one thing, the wrong sign another"
+    else:
+        assert found > 0.5
 
 
 @each(SELF_REPORTED)

@@ -17,6 +17,10 @@ class MissingTraceField(InputError):
     """An estimator needs a trace field that was not captured."""
 
 
+class NotFitted(InputError):
+    """A trained estimator was asked for scores before it was fitted."""
+
+
 class EmptySequenceError(InputError):
     """A generation without a single token was given where at least one is needed."""
 

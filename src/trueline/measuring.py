@@ -105,9 +105,11 @@ def measure(
         capture(asked, chosen, made, directory, seed=seed, batch_size=batch_size, progress=_step(progress, "capture"))
         _finish(directory, len(chosen.items))
     run = Run(directory, chosen)
-    run.score("all" if estimators == "all" else made.estimators, equivalence=judge)
+    scored = estimators == "all" or bool(made.estimators)  # a capture to fit on may have nothing to score
+    if scored:
+        run.score("all" if estimators == "all" else made.estimators, equivalence=judge)
     run.grade(grader)
-    if validate:
+    if scored and validate:
         run.validate()
     return run
 

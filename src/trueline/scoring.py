@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trueline.capture.needs import union
-from trueline.errors import LawError, MissingTraceField
+from trueline.errors import LawError, MissingTraceField, NotFitted
 from trueline.estimators.base import Estimator
 from trueline.traces.trace import Trace
 
@@ -54,7 +54,7 @@ def score_blocks(
     live = dict(estimators)
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in live}
-    lacking: dict[str, MissingTraceField | LawError] = {}
+    lacking: dict[str, MissingTraceField | LawError | NotFitted] = {}
     served: set[str] = set()
     ids: list[str] = []
     for block in blocks:
@@ -71,7 +71,7 @@ def score_blocks(
                 # a block whose items all failed lacks what the others have: missing there, left out only if no block has it
                 lacking[name] = error
                 values = np.full(block.n_items, np.nan)
-            except LawError as error:
+            except (LawError, NotFitted) as error:
                 lacking[name] = error
                 served.discard(name)
                 del live[name]

@@ -19,6 +19,7 @@ class Needs:
     samples: least number of sampled answers an item; 0: none. sample_columns: columns of the sampled rows.
     model_law: the samples must follow the model's own law (temperature 1, no truncation).
     equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each).
+    unfitted: it is trained and has no fit yet: named, it is captured for, but it cannot score.
     depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
     probes: extra prompts, from ``PROBES``. answer: any answer text will do (greedy, else the first sample).
     """
@@ -31,6 +32,7 @@ class Needs:
     probes: frozenset[str] = frozenset()
     answer: bool = False
     depths: frozenset[float] = frozenset()
+    unfitted: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -42,6 +44,7 @@ class Needs:
             self.probes | other.probes,
             self.answer or other.answer,
             self.depths | other.depths,
+            self.unfitted or other.unfitted,
         )
 
 

@@ -17,6 +17,8 @@ _ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
 #: Columns that cost one more pass over an answer's tokens, on the cache of its prompt.
 _ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_logsum"})
 
+_UNFITTED = "it is trained and not fitted: named, it is captured for but not scored; give name(fit=RUN), a graded run with other items"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -160,13 +162,17 @@ def make_plan(
     if strict and left_out:
         name, reason = next(iter(left_out.items()))
         raise InputError(f"estimator {name!r} cannot be served: {reason}")
+    unfitted = {name: _UNFITTED for name, need in needs.items() if need.unfitted and name not in left_out}
+    if not strict:  # a capture for the sake of a fit is taken only where it was asked for by name
+        left_out |= unfitted
     served = {name: need for name, need in needs.items() if name not in left_out}
     total = union(served.values())
+    left_out |= unfitted
     return Plan(
         model=model,
         task=task,
         n_items=n_items,
-        estimators=tuple(served),
+        estimators=tuple(name for name in served if name not in unfitted),
         left_out=left_out,
         needs=total,
         n_samples=n_samples if total.samples else 0,

@@ -6,12 +6,127 @@ LM-Polygraph adds 1 to RAUQ and lets its layers run past the last one in models 
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueline.capture.needs import Needs
 from trueline.errors import InputError
+from trueline.estimators.fitting import Fit, both_classes, hash_ids, labels, state_for
+from trueline.estimators.inputs import OnEmpty, generations, greedy_logprobs, round_scores
+from trueline.traces.insides import maps
+from trueline.traces.trace import Trace
+
+#: Heads that a fit of CSL keeps.
+N_HEADS = 10
+
+
+@dataclass(frozen=True)
+class RAUQ:
+    r"""Recurrent confidence along the answer, carried by the attention of each token to the one before it; the worst middle layer counts.
+
+    Layers floor(L / 3) to ceil(2 L / 3) inclusive, never past the last; in each the head that looks back most. In nats.
+    """
+
+    alpha: float = 0.2  # weight of the token's own probability; the authors take 0.5 for instruct models
+    on_empty: OnEmpty = "raise"
+
+    def __post_init__(self) -> None:
+        """Refuse alpha outside (0, 1]: at 0 one head without attention makes the score infinite."""
+        if not 0 < self.alpha <= 1:
+            raise InputError(f"alpha={self.alpha} must be in (0, 1]")
+
+    @property
+    def needs(self) -> Needs:
+        """Greedy token log-probs and the attention of each token to the one before it."""
+        return Needs(greedy=frozenset({"token_logprobs", "attn_prev"}))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64 nats; NaN for an empty answer. Raises ``MissingTraceField``, ``InputError``, ``EmptySequenceError``."""
+        logprobs = greedy_logprobs(trace, self.on_empty)
+        scores = np.full(trace.n_items, np.nan)
+        for i, attention in maps(generations(trace, "greedy"), "attn_prev"):
+            if len(logprobs[i]):
+                scores[i] = rauq(logprobs[i], attention, self.alpha)
+        return scores
+
+
+@dataclass(frozen=True)
+class AttentionScore:
+    r""":math:`-\frac1H \sum_h \sum_t \log A_h[t, t]` of the answer's tokens at layer floor(L / 2), counted from 0.
+
+    Trap: a sum over tokens, so it grows with length.
+    """
+
+    @property
+    def needs(self) -> Needs:
+        """The sums of log A[t, t]."""
+        return Needs(greedy=frozenset({"attn_diag_logsum"}))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64 nats; NaN for an item without an answer. Raises ``MissingTraceField``, ``InputError``."""
+        scores = np.full(trace.n_items, np.nan)
+        for i, sums in maps(generations(trace, "greedy"), "attn_diag_logsum"):
+            scores[i] = attention_score(sums[:, None])
+        return scores
+
+
+@dataclass(frozen=True)
+class CSL:
+    r"""Sequence likelihood with weights: :math:`-\sum_t a_t \log q_t`, in nats.
+
+    a is the attention from the end of an eliciting prompt to the answer's tokens, averaged over heads and scaled to sum 1. Without a fit
+    all heads count (a choice); ``csl(fit=RUN)`` keeps the 10 that rank right and wrong answers of that run best.
+    """
+
+    on_empty: OnEmpty = "raise"
+    state: Fit | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def needs(self) -> Needs:
+        """Greedy token log-probs and the attention of the eliciting prompt."""
+        return Needs(greedy=frozenset({"token_logprobs", "csl_attention"}))
+
+    def fit(self, trace: Trace, correct: ArrayLike) -> Self:
+        """Choose the heads. correct: (n_items,) 1, 0 or NaN. Raises ``InputError`` for labels of one class."""
+        from sklearn.metrics import roc_auc_score
+
+        label, logprobs = labels(trace, correct), greedy_logprobs(trace, "nan")
+        wrong, rows, n_layers = [], [], 0
+        for i, attention in maps(generations(trace, "greedy"), "csl_attention"):
+            if not np.isnan(label[i]) and len(logprobs[i]):
+                n_layers = len(attention)
+                flat = attention.reshape(-1, attention.shape[-1])
+                wrong.append(label[i] == 0.0)
+                rows.append([csl(logprobs[i], head[None]) if head.sum() > 0 else np.nan for head in flat])
+        both_classes(~np.array(wrong, dtype=bool))
+        scores = np.array(rows)
+        usable = np.flatnonzero(~np.isnan(scores).any(axis=0))
+        if not len(usable):
+            raise InputError("no head attends to every answer, so none can be chosen")
+        auroc = np.array([roc_auc_score(wrong, scores[:, head]) for head in usable])
+        heads = usable[np.argsort(-auroc, kind="stable")[:N_HEADS]]
+        facts = {"items": len(wrong), "layers": n_layers, "heads": scores.shape[1] // n_layers}
+        return dataclasses.replace(self, state=Fit({"heads": np.sort(heads).astype(np.float64)}, facts, hash_ids(trace.item_ids)))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64 nats; NaN for an answer without text. Raises ``MissingTraceField``, ``InputError``, ``EmptySequenceError``."""
+        chosen = None if self.state is None else state_for(self.state, trace)
+        logprobs = greedy_logprobs(trace, self.on_empty)
+        scores = np.full(trace.n_items, np.nan)
+        for i, attention in maps(generations(trace, "greedy"), "csl_attention"):
+            heads = attention.reshape(-1, attention.shape[-1])
+            if chosen is not None:
+                if attention.shape[:2] != (chosen.facts["layers"], chosen.facts["heads"]):
+                    raise InputError(f"attention of {attention.shape[:2]} layers and heads does not fit the fit's; use one model")
+                heads = heads[chosen.arrays["heads"].astype(np.int64)]
+            if heads.sum() > 0:
+                scores[i] = csl(logprobs[i], heads)
+        return round_scores(scores)
 
 
 def rauq(token_logprobs: ArrayLike, attention_to_previous: ArrayLike, alpha: float = 0.2) -> float:

@@ -115,6 +115,8 @@ def _filled(rows: Generations, column: str) -> NDArray[np.bool_]:
 
 def _lacks(trace: Trace, estimator: Estimator) -> str:
     needs = estimator.needs
+    if needs.unfitted:
+        return "it is trained and not fitted; give name(fit=RUN), a graded run with other items"
     wanted = [("greedy", needs.greedy), *((probe, frozenset[str]()) for probe in sorted(needs.probes))]
     if needs.samples:
         wanted.append(("sample", needs.sample_columns))

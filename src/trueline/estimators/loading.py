@@ -27,6 +27,7 @@ def estimator_entries() -> dict[str, Entry]:
 def load_estimator(spec: str) -> tuple[str, Estimator]:
     """``(name, estimator)`` from ``"name"`` or ``"name(option=value,...)"``; the name keeps the options given, in the order given.
 
+    A trained estimator is fitted here: ``"name(fit=RUN)"``, a graded run directory with other items, or a ``.safetensors`` file.
     Raises ``InputError`` for an unknown name (with the nearest ones), option or value.
 
     >>> load_estimator("sequence_nll")
@@ -38,7 +39,15 @@ def load_estimator(spec: str) -> tuple[str, Estimator]:
         raise InputError(f"unknown estimator {name!r}{nearest(name, entries)} (`trueline catalog` lists all)")
     entry = entries[name]
     shown = f"{name}({','.join(f'{k}={_shown(v)}' for k, v in options.items())})" if options else name
-    return shown, build(entry, options)
+    source = options.pop("fit", None)
+    estimator = build(entry, options)
+    if source is None:
+        return shown, estimator
+    from trueline.estimators.fitting import Trained, fit_from
+
+    if not isinstance(estimator, Trained):
+        raise InputError(f"{name} is not trained, so it takes no fit")
+    return shown, fit_from(estimator, str(source))
 
 
 def load_estimators(specs: str | Iterable[str] = "all") -> dict[str, Estimator]:
@@ -54,7 +63,7 @@ def build(entry: Entry, options: dict[str, Any]) -> Estimator:
     """The estimator of a catalog entry with some settings changed."""
     module, _, name = entry.target.partition(":")
     make = getattr(importlib.import_module(module), name)
-    known = {f.name for f in dataclasses.fields(make)}
+    known = {f.name for f in dataclasses.fields(make) if f.name != "state"}
     for option in options:
         if option not in known:
             raise InputError(f"{entry.name} has no option {option!r}{nearest(option, known)}; it has: {', '.join(sorted(known))}")

@@ -5,15 +5,76 @@ Sources: Lee et al., arXiv 1807.03888; relative form, Ren et al., arXiv 2209.155
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueline.capture.needs import Needs
 from trueline.errors import InputError
+from trueline.estimators.fitting import Examples, Fit, examples, hash_ids, scored_states, state_for
+from trueline.estimators.inputs import round_scores
+from trueline.traces.trace import Trace
 
 #: The smallest of these that makes the covariance positive definite is added to its diagonal.
 JITTER = (0.0, *(10.0**k for k in range(-15, 0)))
+
+
+@dataclass(frozen=True)
+class Mahalanobis:
+    r"""Distance :math:`\sqrt{(h - \mu)^\top S^{-1} (h - \mu)}` of the answer's last hidden state to those of right answers.
+
+    ``relative`` subtracts the distance to a background. The background of the paper is general text; here it is all answers of the fit,
+    right and wrong (a choice), unless ``fit`` is given another trace.
+    """
+
+    depth: float = 0.5  # relative depth of the layer
+    relative: bool = False
+    state: Fit | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def needs(self) -> Needs:
+        """The last hidden state of the greedy answer, and a fit."""
+        return Needs(greedy=frozenset({"hidden_last"}), depths=frozenset({self.depth}), unfitted=self.state is None)
+
+    def fit(self, trace: Trace, correct: ArrayLike, background: Trace | None = None) -> Self:
+        """Fit on the right answers of a trace; correct: (n_items,) 1, 0 or NaN. background: a trace whose greedy answers are general text.
+
+        Raises ``InputError`` for fewer than 2 right answers, or a covariance that stays singular.
+        """
+        found = examples(trace, correct, "hidden_last", self.depth)
+        near = fit_gaussian(found.states[found.right])
+        arrays = {"mean": near.mean, "factor": near.factor}
+        facts = {"layer": found.layer, "width": found.states.shape[1], "right": int(found.right.sum()), "jitter": near.jitter}
+        seen = hash_ids(trace.item_ids)
+        if self.relative:
+            other = found if background is None else _unlabelled(background, self.depth)
+            wide = fit_gaussian(other.states)
+            arrays |= {"background_mean": wide.mean, "background_factor": wide.factor}
+            facts |= {"background": len(other.states), "background_jitter": wide.jitter}
+            seen = seen if background is None else np.concatenate([seen, hash_ids(background.item_ids)])
+        return dataclasses.replace(self, state=Fit(arrays, facts, seen))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64; NaN for an answer without text. Raises ``NotFitted``, ``MissingTraceField``, ``InputError`` (seen items)."""
+        state = state_for(self.state, trace)
+        item, states = scored_states(trace, state, "hidden_last", self.depth)
+        scores = np.full(trace.n_items, np.nan)
+        if len(item):
+            scores[item] = _gaussian(state, "").distance(states)
+        if len(item) and self.relative:
+            scores[item] -= _gaussian(state, "background_").distance(states)
+        return round_scores(scores)
+
+
+def _unlabelled(trace: Trace, depth: float) -> Examples:
+    return examples(trace, np.ones(trace.n_items), "hidden_last", depth)
+
+
+def _gaussian(state: Fit, prefix: str) -> Gaussian:
+    return Gaussian(state.arrays[f"{prefix}mean"], state.arrays[f"{prefix}factor"], float(state.facts[f"{prefix}jitter"]))
 
 
 @dataclass(frozen=True)
