@@ -24,9 +24,9 @@ Correction = Literal["holm", "bh", "none"]
 
 #: Metrics of the ranking of wrong answers, and of the cross-fitted confidence; ``accuracy`` needs no score.
 RANKING = ("auroc", "auprc", "aurc", "prr")
-CALIBRATION = ("ece", "brier")
+CALIBRATION = ("debiased_ece", "ece", "brier")
 #: Of these less is better.
-LOSSES = ("aurc", "ece", "brier")
+LOSSES = ("aurc", *CALIBRATION)
 DEFAULT_METRICS = ("accuracy", "auroc", "aurc", "ece", "brier")
 
 # Differences and standard errors below this are float noise.
@@ -75,7 +75,7 @@ def compare_runs(
     ----------
     runs : two or more run directories, or `Run`
     metrics : names
-        Of ``accuracy``, ``auroc``, ``auprc``, ``aurc``, ``prr``, ``ece``, ``brier``.
+        Of ``accuracy``, ``auroc``, ``auprc``, ``aurc``, ``prr``, ``debiased_ece``, ``ece``, ``brier``.
     estimators : names, optional
         Whose scores are compared; default: the first of ``sequence_nll``, ``semantic_entropy``, ... that all runs have, never one
         chosen by its result.

@@ -14,7 +14,7 @@ import numpy as np
 from trueline.errors import InputError, nearest
 from trueline.run import Run, open_run
 from trueline.stats.estimate import Estimate
-from trueline.validation import STATED, Truth, default_estimator, headline, read_truth, validate_scores
+from trueline.validation import CALIBRATION, STATED, Truth, default_estimator, headline, read_truth, validate_scores
 
 if TYPE_CHECKING:
     from trueline.metrics import Verdict
@@ -23,9 +23,12 @@ On = Literal["bound", "point"]
 
 #: Metrics of the run as a whole, and of one estimator.
 HEADLINE = ("accuracy", "refusal_rate")
-SCORED = ("auroc", "auprc", "aurc", "prr", "ece", "brier", "ece_stated", "brier_stated", "spearman_total", "spearman_length")
+SCORED = ("auroc", "auprc", "aurc", "prr", *CALIBRATION, *(f"{name}_stated" for name in CALIBRATION), "spearman_total", "spearman_length")
 #: Metrics that lie in [0, 1]: a bar outside is a slip of the pen.
-SHARES = ("accuracy", "refusal_rate", "auroc", "auprc", "aurc", "ece", "brier", "ece_stated", "brier_stated")
+SHARES = (
+    *("accuracy", "refusal_rate", "auroc", "auprc", "aurc"),
+    *(f"{name}{end}" for name in CALIBRATION if name != "signed_ece" for end in ("", "_stated")),
+)
 
 _REQUIREMENT = re.compile(r"\s*(\w+)\s*(?:\(\s*([^()]+?)\s*\))?\s*(>=|<=|>|<|\u2265|\u2264)\s*(\S+)\s*")
 _PLAIN = {"\u2265": ">=", "\u2264": "<="}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from trueline.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     from trueline.run import Run
+    from trueline.stats.engine import CI
+    from trueline.stats.sample import NanPolicy
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +27,10 @@ PREFERRED = ("sequence_nll", "semantic_entropy", "predictive_entropy", "mean_nll
 
 #: Fewer graded answers than this are warned about.
 FEW = 30
+#: Errors of a confidence; the plug-in ``ece`` is above 0 even where a confidence is perfect, the two others need no such excuse.
+CALIBRATION = ("smooth_ece", "debiased_ece", "signed_ece", "ece", "brier")
+#: Replicates behind a smooth ECE, each of which costs as much as ten of all other errors together.
+_SMOOTH_REPLICATES = 200
 #: More missing scores than this share are warned about.
 MUCH_MISSING = 0.05
 #: More truncated answers than this share are warned about: without their end they look too certain.
@@ -89,8 +95,9 @@ def validate_scores(
 ) -> dict[str, Estimate]:
     """Metrics of one uncertainty score: (n_items,) float64, higher = less certain, NaN = missing.
 
-    ``auroc``, ``auprc``, ``aurc``, ``prr``: ranking of wrong answers. ``ece``, ``brier``: of the confidence that a cross-fitted map makes
-    of the score. ``ece_stated``, ``brier_stated``: of 1 - score as it stands. ``spearman_*``: with true total, aleatoric and epistemic
+    ``auroc``, ``auprc``, ``aurc``, ``prr``: ranking of wrong answers. ``smooth_ece``, ``debiased_ece``,
+    ``signed_ece``, ``ece``, ``brier``: of the confidence that a cross-fitted map makes of the score; with ``_stated``: of 1 - score as it
+    stands. ``spearman_*``: with true total, aleatoric and epistemic
     uncertainty where known, and with the answer's length.
     """
     from trueline.metrics import CI, evaluate, spearman
@@ -103,18 +110,18 @@ def validate_scores(
     usable = np.isfinite(truth.correct) & ~np.isnan(scores)
     if not usable.any():
         reason = "no answer could be graded" if np.isnan(truth.correct).all() else "no item has both a score and a grade"
-        out = {name: Estimate.undefined(reason, n_missing=len(scores), level=level) for name in (*ranking, "ece", "brier")}
+        out = {name: Estimate.undefined(reason, n_missing=len(scores), level=level) for name in (*ranking, *CALIBRATION)}
     else:
         out = dict(evaluate(scores, wrong, ranking, **options))
         confidence = np.full(len(scores), np.nan)
         clusters = None if truth.clusters is None else truth.clusters[usable]
         try:
             confidence[usable] = calibrated_confidence(scores[usable], truth.correct[usable], clusters=clusters, seed=seed)
-            out |= evaluate(confidence, truth.correct, ("ece", "brier"), **options)
+            out |= calibration_errors(confidence, truth.correct, **options)
         except InputError as error:  # too few items of a class for a fit out of sample: undefined, and said so
-            out |= {m: Estimate.undefined(str(error), n=int(usable.sum()), level=level) for m in ("ece", "brier")}
+            out |= {m: Estimate.undefined(str(error), n=int(usable.sum()), level=level) for m in CALIBRATION}
         if stated:
-            raw = evaluate(1.0 - scores, truth.correct, ("ece", "brier"), **options)
+            raw = calibration_errors(1.0 - scores, truth.correct, **options)
             out |= {f"{name}_stated": value for name, value in raw.items()}
     others = {"total": truth.expected_error, **truth.known, "length": truth.length}
     for name, values in others.items():
@@ -122,6 +129,18 @@ def validate_scores(
         if both.sum() >= 2:
             out[f"spearman_{name}"] = spearman(scores, values, **options)
     return out
+
+
+def calibration_errors(
+    confidence: Floats, correct: Floats, *, clusters: Any, ci: CI, nan_policy: NanPolicy = "drop"
+) -> dict[str, Estimate]:
+    """The errors of ``CALIBRATION`` of a confidence, (n_items,) float64 in [0, 1], NaN = missing."""
+    from trueline.metrics import evaluate
+
+    options: dict[str, Any] = {"clusters": clusters, "nan_policy": nan_policy}
+    few = replace(ci, n_boot=min(ci.n_boot, _SMOOTH_REPLICATES))
+    out = evaluate(confidence, correct, ("smooth_ece",), ci=few, **options)
+    return out | evaluate(confidence, correct, CALIBRATION[1:], ci=ci, **options)
 
 
 def headline(truth: Truth, *, level: float, n_boot: int, seed: int) -> dict[str, Estimate]:
@@ -211,9 +230,7 @@ def _lengths(run: Run, ids: tuple[str, ...], kind: str) -> Floats:
 
 
 def _with_missing(estimate: Estimate, missing: int) -> Estimate:
-    import dataclasses
-
-    return dataclasses.replace(estimate, n_missing=missing)
+    return replace(estimate, n_missing=missing)
 
 
 def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

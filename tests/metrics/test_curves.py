@@ -9,7 +9,18 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from trueline.errors import InputError
-from trueline.metrics import CI, aurc, auroc, ece, reliability, risk_coverage_band, roc_curve_band, selective_risk
+from trueline.metrics import (
+    CI,
+    aurc,
+    auroc,
+    ece,
+    reliability,
+    risk_coverage_band,
+    roc_curve_band,
+    selective_risk,
+    smooth_ece,
+    smooth_reliability,
+)
 
 FAST = CI(n_boot=300)
 
@@ -99,3 +110,39 @@ def test_bad_input() -> None:
         reliability([1.5, 0.5], [0, 1])
     with pytest.raises(InputError, match="index 0"):
         roc_curve_band([1, 2], [3, 1])
+
+
+def test_a_smooth_reliability_curve_by_hand() -> None:
+    """With rows at one confidence only, the curve there is the share of truth 1."""
+    c = smooth_reliability(np.full(40, 0.5), np.arange(40) < 10, bandwidth=0.1, ci=FAST)
+    assert c.y[50] == pytest.approx(0.25)
+    assert np.isnan(c.y[:45]).all()
+    assert np.isnan(c.y[56:]).all()
+    assert c.low[50] < 0.2
+    assert c.high[50] > 0.3
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(3000) // 3])
+def test_the_smooth_curve_holds_a_perfect_confidence_to_the_diagonal_and_finds_a_planted_error(clusters: Any) -> None:
+    rng = np.random.default_rng(2)
+    p = rng.random(3000)
+    for truth, curve in ((p, lambda x: x), (p**2, lambda x: x**2)):
+        y = (rng.random(3000) < truth).astype(int)
+        c = smooth_reliability(p, y, clusters=clusters, ci=FAST)
+        assert np.abs(c.y - curve(c.x)).max() < 0.08  # some 600 rows under the Gaussian: a standard error of .02
+        assert ((c.low <= curve(c.x) + 0.02) & (curve(c.x) - 0.02 <= c.high)).mean() > 0.85
+        assert c.summary.value == smooth_ece(p, y, ci=None).value
+    assert np.abs(c.y - c.x).max() > 0.15  # negative: the planted error is not smoothed away
+
+
+def test_the_smooth_curve_counts_weights_as_repetition_and_needs_items_enough() -> None:
+    p, y, w = np.array([0.2, 0.4, 0.8, 0.9]), np.array([0, 1, 1, 0]), np.array([3, 5, 4, 2])
+    weighted = smooth_reliability(p, y, weights=w, bandwidth=0.2, ci=None)
+    repeated = smooth_reliability(np.repeat(p, w), np.repeat(y, w), bandwidth=0.2, ci=None)
+    assert weighted.y == pytest.approx(repeated.y, nan_ok=True)
+    few = smooth_reliability(p, y, ci=FAST)
+    assert np.isnan(few.y).all()
+    with pytest.raises(InputError, match="bandwidth is 0"):
+        smooth_reliability(p, y, bandwidth=0)
+    with pytest.raises(InputError, match="probabilities in"):
+        smooth_reliability(2 * p, y)

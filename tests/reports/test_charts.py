@@ -24,7 +24,9 @@ ALL = {
     "curves": lambda: charts.curves(
         [curve("a", X, X**2, X**2 - 0.1, X**2 + 0.1), curve("b<", X, X)], x="x", y="y", chance=[(0, 0), (1, 1)]
     ),
-    "reliability": lambda: charts.reliability(curve("a", X, X, X - 0.1, X + 0.1), np.arange(11)),
+    "reliability": lambda: charts.reliability(
+        curve("a", X, X, X - 0.1, X + 0.1), np.arange(11), curve("a", X, X**2, X**2 - 0.1, X**2 + 0.1)
+    ),
     "forest": lambda: charts.forest(["a", "b"], [0.7, np.nan], [0.6, np.nan], [0.8, np.nan], title="AUROC", mark=0.5),
     "strata": lambda: charts.strata([curve("a", [0, 1], [0.2, 0.9], [0.1, 0.8], [0.3, 1])], ["0", "1 to 4"], x="x", y="y", percent=True),
     "scatter": lambda: charts.scatter(

@@ -49,6 +49,7 @@ METRICS = tuple(
         ("gate", "gate", "pass / fail / not shown for a bound, by the whole interval", "Wellek 2010"),
         ("curves", "roc_curve_band", "ROC curve with a pointwise band", "Efron 1987"),
         ("curves", "risk_coverage_band", "risk-coverage curve with a pointwise band", "Efron 1987"),
+        ("curves", "smooth_reliability", "reliability curve without bins, with a pointwise band", "Blasiok and Nakkiran, arXiv 2309.12236"),
         ("curves", "reliability", "reliability bins with intervals", "Murphy and Winkler 1977"),
     )
 )

@@ -16,7 +16,7 @@ _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "no correcti
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B...", help="Two or more run directories.", show_default=False)],
     metrics: Annotated[
-        str, typer.Option(help="With commas, of accuracy, auroc, auprc, aurc, prr, ece, brier.")
+        str, typer.Option(help="With commas, of accuracy, auroc, auprc, aurc, prr, debiased_ece, ece, brier.")
     ] = "accuracy,auroc,aurc,ece,brier",
     estimators: Annotated[
         str | None, typer.Option(help="Whose scores, with commas (default: the first of sequence_nll, semantic_entropy, ... in all runs).")

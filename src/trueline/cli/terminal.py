@@ -23,7 +23,8 @@ EXIT_GATE, EXIT_USAGE, EXIT_FAILED_ITEMS = 1, 2, 3
 _HEADINGS = {
     "auroc": ("AUROC", "a wrong answer scores above a right one this often"),
     "prr": ("PRR", "gain of answering only where certain, 1 is perfect, 0 is chance"),
-    "ece": ("ECE", "gap between confidence and accuracy, 0 is best"),
+    "smooth_ece": ("cal. error", "gap between confidence and accuracy (smooth ECE), 0 is best"),
+    "debiased_ece": ("debiased", "root mean squared gap, less what chance alone makes"),
     "spearman_total": ("true", "rank correlation with the true uncertainty"),
 }
 
@@ -172,8 +173,10 @@ def print_metrics(document: Mapping[str, Any], title: str = "", top: int | None 
     for name, estimate in document.get("headline", {}).items():
         console.print(plain(f"{name.replace('_', ' ')}: {interval(estimate, 3)}  (n = {estimate.get('n')})"))
     known = any("spearman_total" in entry["metrics"] for entry in document["estimators"].values())
-    names = ("auroc", "prr", "spearman_total" if known else "ece")
+    names = ("auroc", "prr", "spearman_total" if known else "smooth_ece")
     console.print(metrics_table(document, names, top))
+    if line := calibration_line(document):
+        console.print(plain(line), soft_wrap=True)
     if top is not None and len(document["estimators"]) > top:
         console.print(plain(f"... and {len(document['estimators']) - top} more", "dim"))
     level = document.get("level", 0.95)
@@ -181,6 +184,21 @@ def print_metrics(document: Mapping[str, Any], title: str = "", top: int | None 
     console.print(plain(f"value [{level:.0%} interval]. {meanings}", "dim"))
     for note in notes(document):
         console.print(plain(note, "yellow"), soft_wrap=True)
+
+
+def calibration_line(document: Mapping[str, Any]) -> str:
+    """The calibration errors of the score that is looked at where none is named, as in the report."""
+    from trueline.validation import default_estimator
+
+    if not document["estimators"]:
+        return ""
+    name = default_estimator(list(document["estimators"]))
+    found = document["estimators"][name]["metrics"]
+    smooth, debiased, binned = (found.get(key) for key in ("smooth_ece", "debiased_ece", "ece"))
+    if smooth is None or smooth.get("value") is None:
+        return ""
+    shown = f"calibration error of {name}: {interval(smooth)} (smooth ECE), debiased {interval(debiased)}"
+    return f"{shown}, binned {interval({'value': binned['value']})}" if binned else shown
 
 
 def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
@@ -197,10 +215,10 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     lines = [str(w) for w in document.get("warnings", ())]
     undefined: dict[str, list[str]] = {}
     for estimator, entry in document["estimators"].items():
-        for metric in ("auroc", "prr", "ece"):
+        for metric in ("auroc", "prr", "smooth_ece"):
             estimate = entry["metrics"].get(metric)
             if estimate is not None and estimate.get("value") is None:
-                undefined.setdefault(f"{metric.upper()} undefined: {estimate.get('reason')}", []).append(estimator)
+                undefined.setdefault(f"{_HEADINGS[metric][0]} undefined: {estimate.get('reason')}", []).append(estimator)
         if entry.get("n_missing"):
             reasons = "; ".join(f"{reason}: {count}" for reason, count in entry.get("reasons", {}).items())
             line = f"{estimator}: {entry['n_missing']} missing ({reasons})" if reasons else f"{estimator}: {entry['n_missing']} missing"

@@ -22,7 +22,7 @@ from trueline.metrics.conformal import (
 )
 from trueline.metrics.corp import Corp, corp
 from trueline.metrics.correlation import concordance, kendall, spearman
-from trueline.metrics.curves import CurveBand, Reliability, reliability, risk_coverage_band, roc_curve_band
+from trueline.metrics.curves import CurveBand, Reliability, reliability, risk_coverage_band, roc_curve_band, smooth_reliability
 from trueline.metrics.ece import Bins, NullECE, debiased_ece, ece, ece_metric, mce, null_ece, signed_ece
 from trueline.metrics.evaluate import METRICS, evaluate
 from trueline.metrics.gate import Verdict, gate
@@ -109,6 +109,7 @@ __all__ = [
     "set_report",
     "signed_ece",
     "smooth_ece",
+    "smooth_reliability",
     "spearman",
     "top_label_ece",
     "top_label_signed_ece",

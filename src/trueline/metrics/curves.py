@@ -17,10 +17,14 @@ from trueline.metrics._call import CIArgument
 from trueline.metrics.ece import ECE, BinKind, Bins, ece_metric
 from trueline.metrics.ranking import AUROC, one_class
 from trueline.metrics.risk_coverage import AURC, group_totals
+from trueline.metrics.smooth_ece import SMOOTH_ECE
 from trueline.stats.engine import CI, as_ci, check, estimates, weight_chunks
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import wilson_bands
 from trueline.stats.sample import IntArray, NanPolicy, SortedSample, group_sums, sorted_sample
+
+# Of the smooth reliability curve: cells that rows are put into, narrowest bandwidth chosen by itself, least weight under the Gaussian.
+_CELLS, _NARROWEST, _FEWEST_NEAR = 501, 0.02, 5.0
 
 CurveFunction = Callable[[SortedSample, FloatArray, FloatArray], FloatArray]
 
@@ -179,6 +183,65 @@ def reliability(
         level=settings.level,
         method=method,
     )
+
+
+def smooth_reliability(
+    scores: ArrayLike,
+    truth: ArrayLike,
+    *,
+    bandwidth: float | None = None,
+    n_points: int = 101,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    ci: CIArgument = "auto",
+    nan_policy: NanPolicy = "raise",
+) -> CurveBand:
+    """Reliability without bins: x plus the mean of truth minus confidence near x, under a Gaussian reflected at 0 and 1.
+
+    The residual that a smooth ECE adds up (Blasiok and Nakkiran 2023); the mean truth near x instead would bend a perfect confidence off
+    the diagonal.
+
+    bandwidth: of the Gaussian; default Scott's rule, 1.06 sd n^(-1/5), at least 0.02: the bandwidth of the smooth ECE grows with the error
+    and would smooth away its shape. Beyond the lowest and highest
+    confidence, and where fewer than five rows' worth of weight lie under the Gaussian, curve and band are NaN. ``summary`` is the smooth
+    ECE. Other arguments as in `ece`.
+
+    Raises
+    ------
+    InputError
+        On bad input, or a bandwidth that is not positive.
+    """
+    sample = sorted_sample(scores, truth, weights=weights, clusters=clusters, nan_policy=nan_policy)
+    check(SMOOTH_ECE, sample)
+    if bandwidth is not None and not bandwidth > 0:
+        raise InputError(f"bandwidth is {bandwidth}; it must be positive")
+    settings = as_ci(ci)
+    summary = estimates(sample, [SMOOTH_ECE], None)["smooth_ece"]
+    if bandwidth is None:
+        mean = np.average(sample.scores, weights=sample.weights)
+        sd = float(np.sqrt(np.average((sample.scores - mean) ** 2, weights=sample.weights)))
+        bandwidth = max(1.06 * sd * float(sample.weights.sum()) ** -0.2, _NARROWEST)
+    grid, cell = _grid(0.0, n_points), np.rint(sample.scores * (_CELLS - 1)).astype(np.int64)
+    at, centre = grid[:, None], np.linspace(0, 1, _CELLS)[None, :]
+    kernel = np.sum([np.exp(-0.5 * ((at - image) / bandwidth) ** 2) for image in (centre, -centre, 2 - centre)], axis=0)
+
+    def curve(_: SortedSample, weights: FloatArray, __: FloatArray) -> FloatArray:
+        parts = weights, weights * (sample.truth - sample.scores)
+        mass, gap = (np.stack([np.bincount(cell, row, _CELLS) for row in part]) @ kernel.T for part in parts)
+        return np.asarray(np.clip(grid + np.divide(gap, mass, out=np.full_like(mass, np.nan), where=mass > 0), 0, 1))
+
+    used = sample.scores[sample.weights > 0]
+    near = np.bincount(cell, sample.weights, _CELLS) @ kernel.T
+    shown = (near >= _FEWEST_NEAR) & (grid >= used.min() - 0.5 / n_points) & (grid <= used.max() + 0.5 / n_points)
+    if not shown.any():
+        nothing = np.full(n_points, np.nan)
+        return CurveBand(grid, nothing, nothing, nothing, summary, settings.level, sample.n)
+    y = np.where(shown, curve(sample, sample.weights[None, :], grid)[0], np.nan)
+    low, high = np.full(n_points, np.nan), np.full(n_points, np.nan)
+    if settings.kind != "none" and sample.n_clusters > 1:
+        samples = np.concatenate([curve(sample, w, grid)[:, shown] for w in weight_chunks(sample, settings)])
+        low[shown], high[shown] = np.nanquantile(samples, [0.5 - settings.level / 2, 0.5 + settings.level / 2], axis=0)
+    return CurveBand(grid, y, np.minimum(low, y), np.maximum(high, y), summary, settings.level, sample.n)
 
 
 def _bin_band(sample: SortedSample, starts: IntArray, accuracy: FloatArray, ci: CI) -> tuple[FloatArray, FloatArray, str]:

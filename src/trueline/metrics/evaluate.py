@@ -22,6 +22,7 @@ from trueline.metrics.risk_coverage import (
     coverage_at_risk_metric,
     selective_risk_metric,
 )
+from trueline.metrics.smooth_ece import SMOOTH_ECE
 from trueline.stats.engine import Metric, estimates
 from trueline.stats.estimate import Estimate
 from trueline.stats.sample import NanPolicy, sorted_sample
@@ -30,7 +31,7 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         ACCURACY_OF_LOSS, AUROC, AUPRC, fpr_metric(), AURC, E_AURC, AUGRC, PRR, PRR_UNCONDITIONAL, selective_risk_metric(),
-        coverage_at_risk_metric(), ECE, MCE, SIGNED_ECE, DEBIASED_ECE, DEBIASED_SQUARED_ECE,
+        coverage_at_risk_metric(), ECE, MCE, SIGNED_ECE, DEBIASED_ECE, DEBIASED_SQUARED_ECE, SMOOTH_ECE,
         BRIER, BRIER_SKILL, NLL, SPEARMAN, KENDALL, CONCORDANCE,
     )
 }  # fmt: skip

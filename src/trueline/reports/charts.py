@@ -148,8 +148,11 @@ def _reference(points: Sequence[tuple[float, float]]) -> Any:
     return alt.Chart(data).mark_line(color=_FAINT, strokeDash=[3, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
 
 
-def reliability(bins: Curve, counts: Any, *, x: str = "confidence") -> Any:
-    """Reliability diagram: share right against mean confidence of each bin with its interval; dot area shows how many items a bin holds."""
+def reliability(bins: Curve, counts: Any, smooth: Curve, *, x: str = "confidence") -> Any:
+    """Reliability diagram: share right against mean confidence of each bin with its interval, and a smooth curve with its band.
+
+    The area of a dot shows how many items its bin holds.
+    """
     alt = _alt()
     rows = _rows([bins])
     finite = np.isfinite(bins.x) & np.isfinite(bins.y)
@@ -160,10 +163,12 @@ def reliability(bins: Curve, counts: Any, *, x: str = "confidence") -> Any:
     x_code = alt.X("x:Q", scale=unit, axis=_axis(x, tickCount=5, format="%"))
     whisker = alt.Chart(data).mark_rule(color=_SERIES[0], strokeWidth=1.5)
     whisker = whisker.encode(x=x_code, y=alt.Y("low:Q", scale=unit, axis=_axis("share right", tickCount=5, format="%")), y2="high:Q")
-    line = alt.Chart(data).mark_line(color=_SERIES[0], strokeWidth=1, opacity=0.6).encode(x=x_code, y="y:Q")
+    near = _data(_rows([smooth]))
+    band = alt.Chart(near).mark_area(color=_SERIES[1], opacity=0.16, clip=True).encode(x="x:Q", y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    line = alt.Chart(near).mark_line(color=_SERIES[1], strokeWidth=1.8, clip=True).encode(x="x:Q", y=alt.Y("y:Q", scale=unit))
     size = alt.Size("n:Q", scale=alt.Scale(range=[25, 220], zero=True), legend=None)
     dot = alt.Chart(data).mark_point(color=_SERIES[0], filled=True, opacity=1).encode(x=x_code, y="y:Q", size=size)
-    return alt.layer(_reference([(0, 0), (1, 1)]), whisker, line, dot).properties(width=260, height=260)
+    return alt.layer(_reference([(0, 0), (1, 1)]), band, line, whisker, dot).properties(width=260, height=260)
 
 
 def forest(names: Sequence[str], value: Any, low: Any, high: Any, *, title: str, mark: float | None = None) -> Any:

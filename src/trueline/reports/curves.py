@@ -77,9 +77,10 @@ def confidence(view: RunView, name: str) -> Floats | str:
     return out
 
 
-def reliability(view: RunView, name: str, *, stated: bool) -> tuple[Curve, Floats] | str:
-    """Return the bins of a reliability diagram and how many items each holds; or why there is none."""
+def reliability(view: RunView, name: str, *, stated: bool) -> tuple[Curve, Floats, Curve] | str:
+    """Return the bins of a reliability diagram, how many items each holds, and the smooth curve; or why there is none."""
     from trueline.metrics.curves import reliability as bins_of
+    from trueline.metrics.curves import smooth_reliability
 
     found = 1 - view.scores[name] if stated else confidence(view, name)
     if isinstance(found, str):
@@ -87,8 +88,11 @@ def reliability(view: RunView, name: str, *, stated: bool) -> tuple[Curve, Float
     rows = np.isfinite(view.correct) & np.isfinite(found)
     if not rows.any():
         return "no item has both a stated confidence and a verdict"
-    bins = bins_of(found[rows], view.correct[rows], n_bins=_BINS, clusters=_clusters(view, rows), ci=_ci(view))
-    return curve(name, bins.confidence, bins.accuracy, bins.low, bins.high), np.asarray(bins.count, dtype=np.float64)
+    options: dict[str, Any] = {"clusters": _clusters(view, rows), "ci": _ci(view)}
+    bins = bins_of(found[rows], view.correct[rows], n_bins=_BINS, **options)
+    smooth = smooth_reliability(found[rows], view.correct[rows], **options)
+    dots = curve(name, bins.confidence, bins.accuracy, bins.low, bins.high)
+    return dots, np.asarray(bins.count, dtype=np.float64), curve(name, smooth.x, smooth.y, smooth.low, smooth.high)
 
 
 def group_means(view: RunView, label: str, values: Floats, groups: Ints, n_groups: int) -> Curve:

@@ -31,9 +31,11 @@ _WORDS = (
         "Lower is better; it depends on how often the model is wrong at all.",
     ),
     (
-        "ECE",
-        "Expected calibration error: how far a confidence lies from the share of right answers, on average over bins. Scores "
-        "that are no probability are first turned into a confidence on other folds of the same items.",
+        "Calibration error",
+        "How far a confidence lies from the share of right answers. The smooth error (smooth ECE) needs no bins; the debiased one is a "
+        "root mean square over bins from which the part that chance alone makes is taken off. The usual binned error (plug-in ECE) is "
+        "above 0 even for a perfect confidence, about 0.1 with 100 items and 0.07 with 300; it stands in metrics.json. Scores that are "
+        "no probability are first turned into a confidence on other folds of the same items.",
     ),
     (
         "Brier",
@@ -43,7 +45,7 @@ _WORDS = (
     (
         "Reliability diagram",
         "For answers given with like confidence, the share that is right. On the diagonal, confidence means what it says; below "
-        "it, the model is over-confident.",
+        "it, the model is over-confident. The line is smoothed over neighbours, dots are bins.",
     ),
     (
         "Risk-coverage curve",
@@ -61,7 +63,8 @@ _WORDS = (
     ),
     (
         "Missing",
-        "Items for which a score or a verdict could not be had. They are left out of that number and counted; none is filled in.",
+        "Items for which a score or a verdict could not be had. They are left out of that number and counted; none is filled in. "
+        "The effective n is what weighted items are worth in items of equal weight.",
     ),
 )
 

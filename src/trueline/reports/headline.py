@@ -85,10 +85,10 @@ def _stated(view: RunView) -> list[Html]:
     out = []
     for name in view.scores:
         if name.startswith("verbalized"):
-            e = view.estimate(name, "ece_stated")
+            e = view.estimate(name, "smooth_ece_stated")
             if e.defined:
                 claim = f"The confidence it states ({plain(name)}) is off by {percent(e.value, e.n)} on average "
-                out.append(join([el("strong", claim), bracket(e, share=True), " (expected calibration error)."]))
+                out.append(join([el("strong", claim), bracket(e, share=True), " (smooth calibration error)."]))
     return out
 
 

@@ -11,7 +11,8 @@ from trueline.reports import charts, curves
 from trueline.reports.data import Floats, RunView
 from trueline.reports.html import Html, el, join, plain, table
 from trueline.reports.sections import Caps, code, empty, estimator_costs
-from trueline.reports.wording import Notes, number
+from trueline.reports.wording import Notes, has_interval, number
+from trueline.stats.estimate import Estimate
 
 _MAX_STRATA = 8
 _MIN_DISTINCT = 5
@@ -60,9 +61,8 @@ def _reliability(view: RunView, name: str, prefix: str, *, stated: bool) -> Html
     result = curves.reliability(view, name, stated=stated)
     if isinstance(result, str):
         return f"No reliability diagram of {plain(name)}: {result}"
-    bins, counts = result
-    ece = view.estimate(name, "ece_stated" if stated else "ece")
-    error = f" Expected calibration error {number(ece.value)} ({number(ece.low)} to {number(ece.high)})." if ece.defined else ""
+    bins, counts, smooth = result
+    error = _errors(view, name, "_stated" if stated else "")
     if stated:
         caption = join(["Confidence that the model states, ", code(name), f", taken as it is.{error}"])
     else:
@@ -70,11 +70,26 @@ def _reliability(view: RunView, name: str, prefix: str, *, stated: bool) -> Html
     caption = join(
         [
             caption,
-            f" {len(bins.x)} bin{'' if len(bins.x) == 1 else 's'}, bars are {100 * view.level:g} % intervals, larger dots hold more items.",
+            f" Line: smoothed, without bins, with its pointwise {100 * view.level:g} % band, drawn where there are items enough. Dots: "
+            f"{len(bins.x)} bin{'' if len(bins.x) == 1 else 's'} with {100 * view.level:g} % intervals, larger ones hold more items.",
         ]
     )
-    chart = charts.reliability(bins, counts)
+    chart = charts.reliability(bins, counts, smooth)
     return charts.figure(chart, label=f"Reliability diagram of {name}", prefix=f"{prefix}-rel-{name}", caption=caption)
+
+
+def _errors(view: RunView, name: str, end: str) -> str:
+    """The calibration errors in words, what is left of them without chance first."""
+    smooth, debiased, signed, binned = (view.estimate(name, f"{m}{end}") for m in ("smooth_ece", "debiased_ece", "signed_ece", "ece"))
+    parts = [f" Smooth calibration error {_between(smooth)}"] if smooth.defined else []
+    parts += [f"debiased {_between(debiased)}"] if debiased.defined else []
+    parts += [f"confidence minus accuracy {_between(signed)}"] if signed.defined else []
+    parts += [f"binned (plug-in) {number(binned.value)}"] if binned.defined else []
+    return f"{', '.join(parts)}." if parts else ""
+
+
+def _between(e: Estimate) -> str:
+    return f"{number(e.value)} ({number(e.low)} to {number(e.high)})" if has_interval(e) else number(e.value)
 
 
 # -- discrimination -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trueline.errors import InputError
-from trueline.reports import headline, items, plots, sections
+from trueline.reports import headline, items, missing, plots, sections
 from trueline.reports.data import RunLike, RunView, read_run
 from trueline.reports.glossary import glossary
 from trueline.reports.html import Html, el, page, plain
@@ -117,7 +117,7 @@ _CONTENTS = (
     ("curves", "Curves"),
     ("truth", "True uncertainty"),
     ("items", "Items"),
-    ("failures", "Failures"),
+    ("failures", "Missing numbers"),
 )
 
 
@@ -132,7 +132,7 @@ def _run(run: RunLike, view: RunView, anchor: str, caps: sections.Caps, several:
         "curves": ("Telling right from wrong", [plots.discrimination(view, caps, anchor)]),
         "truth": ("True against estimated uncertainty", [plots.known_world(view, caps, anchor)]),
         "items": ("Most and least certain items", [items.items(view, choice, found, caps)]),
-        "failures": ("Failures and missing numbers", [sections.failures(view, caps)]),
+        "failures": ("Failures and missing numbers", [missing.failures(view, caps)]),
     }
     parts = [sections.section(f"{anchor}-{key}", title, *inside, level=3 if several else 2) for key, (title, inside) in content.items()]
     return el("section", el("h2", sections.title(view)) if several else None, *parts, id=anchor)

@@ -1,19 +1,18 @@
-"""The written sections of a report: what was measured, headline numbers, the table of estimators, failures, warnings, glossary."""
+"""The written sections of a report: what was measured, the table of estimators, warnings, titles."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shlex
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trueline.reports import charts
 from trueline.reports.data import RunView
-from trueline.reports.html import Html, el, join, plain, quote, table, visible
-from trueline.reports.wording import Notes, percent
+from trueline.reports.html import Html, el, join, plain, table, visible
+from trueline.reports.wording import Notes, number, percent
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def method(view: RunView, truncated: str | None) -> Html:
         (
             "Intervals",
             f"{100 * view.level:g} %, each with its method in metrics.json; "
-            + ("items of one cluster are kept together" if view.clusters else "items are taken as independent"),
+            + (_clustered(view) if view.clusters else "items are taken as independent"),
         ),
         ("Date", _or_unknown(s("created"))),
         ("Versions", _versions(view)),
@@ -145,6 +144,15 @@ def _judges(view: RunView) -> Html:
     return join([code(j) for j in judges], ", ") if judges else el("span", "none needed", cls="faint")
 
 
+def _clustered(view: RunView) -> str:
+    """How many units there are, and what they are worth for accuracy: p (1 - p) over the squared standard error."""
+    text = f"items of one cluster are kept together ({len(set(view.clusters or ())):,} clusters of {view.n_items:,} items)"
+    e = view.estimate(None, "accuracy")
+    if not (e.defined and e.se > 0 and 0 < e.value < 1):
+        return text
+    return f"{text}; accuracy is known as well as from about {min(e.n, round(e.value * (1 - e.value) / e.se**2)):,} independent items"
+
+
 def _versions(view: RunView) -> Html:
     versions = dict(view.setting("versions") or {})
     own = view.setting("trueline")
@@ -158,7 +166,8 @@ _COLUMNS = (
     ("auroc", "AUROC"),
     ("prr", "PRR"),
     ("aurc", "AURC"),
-    ("ece", "ECE"),
+    ("smooth_ece", "Calibration error"),
+    ("debiased_ece", "debiased"),
     ("brier", "Brier"),
     ("spearman_length", "\u03c1 with length"),
 )
@@ -174,15 +183,32 @@ def estimators(view: RunView, caps: Caps, prefix: str) -> Html:
     columns = [c for c in _COLUMNS if c[0] != "spearman_length" or any(view.estimate(n, c[0]).defined for n in shown)]
     rows: list[list[object]] = []
     for name in shown:
-        missing, _ = view.missing(name)
-        cells: list[object] = [notes.cell(view.estimate(name, metric)) for metric, _ in columns]
-        rows.append([code(name), *cells, f"{missing:,}", costs.get(name.partition("(")[0], "").replace("^2", "\u00b2")])
-    head: list[object] = ["Estimator", *[title for _, title in columns], "Missing", "Cost"]
+        cells: list[object] = [_detailed(view, name, metric, notes.cell(view.estimate(name, metric))) for metric, _ in columns]
+        cost = costs.get(name.partition("(")[0], "").replace("^2", "\u00b2")
+        named = join([code(name), el("span", f"cost {cost}", cls="cost") if cost else None])
+        rows.append([named, *cells, _count(view, name)])
+    head: list[object] = ["Estimator", *[title for _, title in columns], "n"]
     left = f" The last {len(names) - len(shown)} of {len(names)} are left out." if len(names) > len(shown) else ""
     caption = f"Estimators, best AUROC first; {100 * view.level:g} % intervals under each value.{left}"
+    caption += " Calibration error: the smooth ECE; debiased: the binned error without what chance alone makes."
     costs_note = "Cost beyond the greedy answer: D decode, F forward pass, N judged pair, M samples." if any(costs.values()) else None
     below = [notes.html(), el("p", costs_note, cls="small faint") if costs_note else None]
     return join([table(head, rows, cls="wide", caption=caption, numeric=1), *below, _forests(view, shown, prefix)])
+
+
+def _detailed(view: RunView, name: str, metric: str, cell: Html) -> Html:
+    """A cell of the calibration error with the plug-in and the signed error behind it."""
+    binned, signed = view.estimate(name, "ece"), view.estimate(name, "signed_ece")
+    if metric not in ("smooth_ece", "debiased_ece") or not (binned.defined and signed.defined):
+        return cell
+    text = f"binned (plug-in) ECE {number(binned.value)}; confidence minus accuracy {number(signed.value)}"
+    return el("span", cell, title=text)
+
+
+def _count(view: RunView, name: str) -> Html:
+    """How many items the ranking rests on, and below it how many are missing."""
+    e, (missing, _) = view.estimate(name, "auroc"), view.missing(name)
+    return join([f"{e.n:,}", el("span", f"{missing:,} missing", cls="interval") if missing else None])
 
 
 def estimator_costs() -> dict[str, str]:
@@ -218,59 +244,7 @@ def _forests(view: RunView, names: list[str], prefix: str) -> Html | None:
     return el("div", *figures, cls="charts") if figures else None
 
 
-# -- failures, warnings, glossary -----------------------------------------------------------------------------------
-
-
-def failures(view: RunView, caps: Caps) -> Html:
-    """Return what failed, what could not be judged and what has no score, with reasons."""
-    parts = [_table_of_reasons("Failed generations", "Reason", _reasons(view.failures), caps)]
-    ungraded = Counter(str(g.get("reason") or "no reason recorded") for g in view.grades if g and g.get("correct") is None)
-    never = sum(not g for g in view.grades)
-    if never:
-        ungraded["never graded: no answer, or no grader was run"] += never
-    parts.append(_table_of_reasons("Answers without a verdict", "Reason", ungraded, caps))
-    refused = sum(bool(g.get("refused")) for g in view.grades)
-    if refused:
-        parts.append(el("p", f"The model refused to answer {refused:,} of {view.n_items:,} questions."))
-    lacking: list[list[object]] = []
-    for name in view.ranked():
-        missing, reasons = view.missing(name)
-        if missing:
-            why = (
-                "; ".join(f"{plain(r)[:200]} ({k:,})" for r, k in sorted(reasons.items(), key=lambda x: -x[1])[:5]) or "no reason recorded"
-            )
-            lacking.append([code(name), f"{missing:,} of {view.n_items:,}", why])
-    if lacking:
-        parts.append(table(["Estimator", "Items without a score", "Why"], lacking[: caps.estimators], caption="Missing scores"))
-    parts.append(_unserved(view))
-    shown = [p for p in parts if p is not None]
-    return join(shown) if shown else empty(f"Nothing failed: all {view.n_items:,} items have an answer, a verdict and every score.")
-
-
-def _unserved(view: RunView) -> Html | None:
-    """Estimators that the run cannot serve, together where the reason is the same."""
-    names: dict[str, list[str]] = {}
-    for name, reason in sorted(view.left_out.items()):
-        names.setdefault(reason.removeprefix(f"{name}: ")[:400], []).append(name)
-    if not names:
-        return None
-    rows: list[list[object]] = [[visible(reason), join([code(n) for n in group[:40]], ", ")] for reason, group in names.items()]
-    return table(["Why", "Estimators"], rows, caption="Estimators that this run cannot serve")
-
-
-def _reasons(rows: list[Mapping[str, Any]]) -> Counter[str]:
-    return Counter(str(row.get("error") or row.get("reason") or "no reason recorded") for row in rows)
-
-
-def _table_of_reasons(title: str, column: str, reasons: Counter[str], caps: Caps) -> Html | None:
-    if not reasons:
-        return None
-    common = reasons.most_common(caps.reasons)
-    rest = sum(reasons.values()) - sum(k for _, k in common)
-    rows: list[list[object]] = [[quote(reason, 300), f"{count:,}"] for reason, count in common]
-    if rest:
-        rows.append([f"{len(reasons) - len(common):,} further reasons, left out", f"{rest:,}"])
-    return table([column, "Count"], rows, caption=title, numeric=1)
+# -- warnings and titles --------------------------------------------------------------------------------------------
 
 
 def warnings(view: RunView, truncated_share: float) -> Html | None:
