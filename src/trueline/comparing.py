@@ -300,6 +300,7 @@ def _entry(
         "n_needed": needed,
         "cohens_h": cohens_h(found.first, found.second) if metric == "accuracy" and math.isfinite(found.value) else None,
         "better": better,
+        "less_is_better": metric in LOSSES,
     }
     entry["conclusion"] = _conclusion(entry, (b if better == a.label else a).label)
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in entry.items()}

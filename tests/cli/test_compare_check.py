@@ -136,3 +136,15 @@ def test_help_shows_examples() -> None:
     for command in ("compare", "check"):
         assert f"Example: trueline {command} runs/" in run(command, "--help").output
         assert command in run("--help").output
+
+
+def test_compare_writes_its_page(runs: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "comparison.html"
+    result = run("compare", runs / "good", runs / "poor", "--metrics", "accuracy,debiased_ece", "--report", page, *FAST)
+    assert result.exit_code == 0, result.output
+    assert f"report: {page}" in result.stdout.replace("\n", "")
+    text = page.read_text(encoding="utf-8")
+    assert "Forest plot of A against B" in text
+    assert "debiased_ece" in text
+    quiet = run("compare", runs / "good", runs / "poor", "--metrics", "accuracy", "--report", page, "--json", *FAST)
+    assert document(quiet)["differences"][0]["less_is_better"] is False

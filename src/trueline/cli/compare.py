@@ -26,11 +26,12 @@ def compare(
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     n_permutations: Annotated[int, typer.Option(help="Draws of a permutation test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write HTML with a forest plot of the differences.")] = None,
     json_: Json = False,
 ) -> None:
     """Paired differences between runs of one task, on the items that all of them answered; says so when the data cannot tell.
 
-    Example: trueline compare runs/old runs/new
+    Example: trueline compare runs/old runs/new --report comparison.html
     Example: trueline compare runs/a runs/b runs/c --metrics accuracy,auroc --estimators semantic_entropy,mean_nll --correction bh
     """
     from trueline.comparing import compare_runs
@@ -45,7 +46,14 @@ def compare(
         n_permutations=n_permutations,
         seed=seed,
     )
+    written = None
+    if report is not None:
+        from trueline.reports.comparison import write_comparison
+
+        written = write_comparison(document, report)
     print_json(document) if json_ else _print(document)
+    if written is not None and not json_:
+        out().print(plain(f"report: {written}"), soft_wrap=True)
 
 
 def _print(document: Mapping[str, Any]) -> None:
