@@ -39,6 +39,12 @@ def test_own_estimator(tmp_path: Path) -> None:
     assert "first_token_entropy" in run_example("own_estimator", tmp_path)
 
 
+def test_plan_preferences(tmp_path: Path) -> None:
+    shown = run_example("plan_preferences", tmp_path)
+    assert "the best single reward would still have" in shown
+    assert "shown false representative: the gap of the model to the worst group" in shown
+
+
 @pytest.mark.slow
 def test_known_world(tmp_path: Path) -> None:
     shown = run_example("known_world", tmp_path)

@@ -6,7 +6,7 @@ from functools import cache
 
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
-from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, SET_METRICS
+from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, SET_METRICS
 from trueline.catalog.white_box import WHITE_BOX
 
 _PROOF_WORLD = "proofs/known-world.md"
@@ -28,7 +28,17 @@ _TASKS = (
     Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
 )
 
-ENTRIES: tuple[Entry, ...] = (*ESTIMATORS, *WHITE_BOX, *EQUIVALENCES, *METRICS, *SET_METRICS, *ANNOTATOR_METRICS, *_MODELS, *_TASKS)
+ENTRIES: tuple[Entry, ...] = (
+    *ESTIMATORS,
+    *WHITE_BOX,
+    *EQUIVALENCES,
+    *METRICS,
+    *SET_METRICS,
+    *ANNOTATOR_METRICS,
+    *PREFERENCE_METRICS,
+    *_MODELS,
+    *_TASKS,
+)
 
 #: Entry-point group of other packages' entries; each entry point names a sequence of ``Entry``.
 PLUGIN_GROUP = "trueline.plugins"

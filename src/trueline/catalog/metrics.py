@@ -71,6 +71,19 @@ SET_METRICS = tuple(
         ("correlation_levels", "correlation_levels", "correlation pooled, within, between groups", _DICKSON, "emergent-misalignment"),
     )
 )
+_TRILEMMA = "Sahoo et al., arXiv 2511.19504"
+PREFERENCE_METRICS = tuple(
+    Entry(name, "metric", f"trueline.metrics.preferences:{name}", summary, source, proof="proofs/rlhf-trilemma.md")
+    for name, summary, source in (
+        ("label_plan", "labels, trials and cost of epsilon and delta", "Hoeffding 1963; Maurer and Pontil 2009; Kish 1965"),
+        ("paper_order", "order of growth of the RLHF trilemma, constant unknown", _TRILEMMA),
+        ("sample_representativeness", "annotators against a target population", "Kish 1965; Deming and Stephan 1940"),
+        ("reward_representativeness", "unbiased gap of a reward to each group, and its floor", _TRILEMMA),
+        ("preference_collapse", "exaggerated majorities and overruled groups", "Cox 1958; Zhang 2012"),
+        ("flip_robustness", "flips under perturbation, exact bounds, by family", "Clopper and Pearson 1934; Holm 1979"),
+        ("trilemma_report", "which of representative, robust, tractable was given up", _TRILEMMA),
+    )
+)
 _STUTZ = "Stutz et al., arXiv 2307.02191"
 ANNOTATOR_METRICS = tuple(
     Entry(name, "metric", f"trueline.metrics.annotators:{name}", summary, source, proof="proofs/uncertain-ground-truth.md")

@@ -17,6 +17,7 @@ from trueline.cli.compare import compare
 from trueline.cli.demo import demo
 from trueline.cli.importing import import_
 from trueline.cli.measure import measure
+from trueline.cli.plan import plan
 from trueline.cli.report import report
 from trueline.cli.score import score
 from trueline.cli.terminal import EXIT_USAGE, show_error
@@ -77,3 +78,4 @@ app.command()(compare)
 app.command()(check)
 app.command()(report)
 app.add_typer(audit, name="audit")
+app.add_typer(plan, name="plan")
