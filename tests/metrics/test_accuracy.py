@@ -10,6 +10,7 @@ from scipy import stats
 
 from trueline.errors import InputError
 from trueline.metrics import accuracy, evaluate
+from trueline.stats import cluster_rate
 
 
 def test_wilson_interval() -> None:
@@ -17,6 +18,21 @@ def test_wilson_interval() -> None:
     ci = stats.binomtest(28, 30).proportion_ci(0.95, "wilson")
     assert (e.value, e.low, e.high) == pytest.approx((28 / 30, ci.low, ci.high))
     assert (e.method, e.n) == ("wilson", 30)
+
+
+def test_clusters_take_wilson_at_their_effective_count() -> None:
+    k, n = [1, 9, 3, 8, 6], [10, 10, 10, 10, 10]
+    right = np.concatenate([np.r_[np.ones(a), np.zeros(b - a)] for a, b in zip(k, n, strict=True)])
+    group = np.repeat(np.arange(5), 10)
+    e, rate = accuracy(right, clusters=group), cluster_rate(k, n).rate
+    assert (e.value, e.low, e.high, e.se) == pytest.approx((rate.value, rate.low, rate.high, rate.se))
+    assert e.method == "cluster wilson, 5 clusters"
+    assert e.high - e.low > accuracy(right).high - accuracy(right).low
+    loss = evaluate(np.arange(50), 1 - right, ["accuracy"], clusters=group)["accuracy"]
+    assert (loss.low, loss.high) == pytest.approx((e.low, e.high))
+    assert accuracy(right, clusters=group, weights=np.r_[np.ones(25), np.full(25, 2.0)]).method.startswith("bca")
+    assert accuracy(right / 2, clusters=group).method.startswith("bca")
+    assert "one independent unit" in str(accuracy(right, clusters=["one"] * 50).reason)
 
 
 def test_labels_of_any_type() -> None:

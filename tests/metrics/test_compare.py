@@ -10,7 +10,7 @@ import pytest
 
 from trueline.errors import InputError
 from trueline.metrics import Estimate, auroc, compare, compare_unpaired, evaluate
-from trueline.stats import CI
+from trueline.stats import CI, Metric, paired_difference
 from trueline.stats.delong import delong_test
 from trueline.stats.mcnemar import mcnemar
 
@@ -48,6 +48,24 @@ def test_automatic_tests() -> None:
     assert d.p == mcnemar(right[0] == y, right[1] == y).midp
     assert d.value == pytest.approx((right[0] == y).mean() - (right[1] == y).mean())
     assert "permutation of clusters" in compare(good, poor, y, clusters=np.arange(150) // 3, ci=None, n_permutations=100).method
+
+
+def test_few_clusters_are_permuted_exactly() -> None:
+    rng = np.random.default_rng(5)
+    group = np.arange(80) // 10
+    a, b = rng.random(80), rng.random(80)
+    a[group < 6] += 0.5
+    y = np.zeros(80)
+    mean_loss = Metric("mean score", lambda sample, w: w @ sample.scores / w.sum(axis=1), scores="probability", truth="real")
+    a, b = a / 2, b / 2
+    # scores of both lie in [0, 1]: a mean of them then has one scale
+    found = compare(a, b, y, mean_loss, clusters=group, ci=None)
+    assert found.method == "exact permutation of clusters"
+    d = np.array([(a - b)[group == g].sum() for g in range(8)])
+    assert found.p == pytest.approx(paired_difference(d).p)
+    assert found == compare(a, b, y, mean_loss, clusters=group, ci=CI("none", seed=9))  # nothing is random
+    one = compare(a, b, y, mean_loss, clusters=["one"] * 80, ci=None)
+    assert one.p == 1.0
 
 
 def test_permutation_agrees_with_delong() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trueline.metrics import accuracy, auroc, compare, conformal_threshold, evaluate, mondrian_thresholds
+from trueline.metrics import accuracy, auroc, brier, compare, conformal_threshold, evaluate, mondrian_thresholds, nll
 from trueline.stats import CI
 from trueline.stats.delong import delong_test
 from trueline.stats.mcnemar import mcnemar
@@ -75,6 +75,94 @@ def test_wilson_covers_where_the_percentile_bootstrap_does_not() -> None:
         boot.append(holds(accuracy(right, ci=CI("percentile", n_boot=400, seed=s)), 0.93) if right.min() == 0 else False)
     print(f"\naccuracy .93, n = 30: Wilson {np.mean(wilson):.3f}, percentile bootstrap {np.mean(boot):.3f}")
     assert np.mean(wilson) > 0.9 > np.mean(boot)
+
+
+def overconfident(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+    """Forecasts whose logit is twice the true one: rare, costly errors make the loss skewed."""
+    logit = rng.normal(1.5, 1.2, n)
+    return 1 / (1 + np.exp(-2 * logit)), (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(int)
+
+
+@pytest.mark.parametrize("n", [20, 40])
+def test_studentised_interval_covers_the_mean_of_a_skewed_loss(n: int) -> None:
+    rng = np.random.default_rng(31)
+    truth = nll(*overconfident(rng, 2_000_000), ci=None).value
+    kinds = ("percentile", "bca", "studentised")
+    found: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    for s in range(600):
+        p, y = overconfident(rng, n)
+        for kind in kinds:
+            found[kind].append(holds(nll(p, y, ci=CI(kind, n_boot=600, seed=s)), truth))  # type: ignore[arg-type]
+    rates = {k: float(np.mean(v)) for k, v in found.items()}
+    print(f"\nmean NLL {truth:.3f}, n = {n}: " + ", ".join(f"{k} {v:.3f}" for k, v in rates.items()))
+    assert rates["studentised"] > max(rates["bca"], rates["percentile"])
+    assert rates["studentised"] >= 0.91
+
+
+@pytest.mark.parametrize("g", [8, 15])
+def test_studentised_interval_covers_with_few_clusters(g: int) -> None:
+    """Brier score of g clusters of 10 forecasts that share most of their error."""
+    rng = np.random.default_rng(32)
+    kinds = ("percentile", "bca", "studentised")
+    found: dict[str, list[bool]] = {kind: [] for kind in kinds}
+
+    def data(clusters: int) -> tuple[Any, Any, Any]:
+        group = np.repeat(np.arange(clusters), 10)
+        logit = rng.normal(0.5, 1.0, clusters)[group] + rng.normal(0, 0.5, 10 * clusters)
+        return np.full(10 * clusters, 0.6), (rng.random(10 * clusters) < 1 / (1 + np.exp(-logit))).astype(int), group
+
+    truth = brier(*data(200_000)[:2], ci=None).value
+    for s in range(600):
+        p, y, group = data(g)
+        for kind in kinds:
+            found[kind].append(holds(brier(p, y, clusters=group, ci=CI(kind, n_boot=600, seed=s)), truth))  # type: ignore[arg-type]
+    rates = {k: float(np.mean(v)) for k, v in found.items()}
+    print(f"\nBrier, {g} clusters of 10: " + ", ".join(f"{k} {v:.3f}" for k, v in rates.items()))
+    assert rates["studentised"] > max(rates["bca"], rates["percentile"])
+    assert rates["studentised"] >= 0.92
+
+
+def test_studentised_interval_of_auroc() -> None:
+    truth = NormalDist().cdf(1 / np.sqrt(2))
+    rng = np.random.default_rng(33)
+    rate = np.mean([holds(auroc(*binormal(rng, 100), ci=CI("studentised", n_boot=500, seed=s)), truth) for s in range(2000)])
+    print(f"\nAUROC .760, n = 100, studentised: coverage {rate:.3f}")
+    assert 0.935 <= rate <= 0.975
+
+
+@pytest.mark.parametrize("kind", ["bca", "studentised"])
+def test_strata_give_back_the_width_that_their_design_earns(kind: Any) -> None:
+    """Mean loss of three topics of 30 rows each, by design; their means are far apart."""
+    rng = np.random.default_rng(34)
+    topic = np.repeat(np.arange(3), 30)
+    mean = np.array([0.2, 0.5, 0.8])
+    found: dict[str, list[Any]] = {"plain": [], "strata": []}
+    for s in range(600):
+        loss = rng.beta(4 * mean[topic], 4 * (1 - mean[topic]))
+        for name, strata in (("plain", None), ("strata", topic)):
+            found[name].append(accuracy(loss, strata=strata, ci=CI(kind, n_boot=600, seed=s)))
+    cover = {k: float(np.mean([holds(e, 0.5) for e in v])) for k, v in found.items()}
+    width = {k: float(np.mean([e.high - e.low for e in v])) for k, v in found.items()}
+    print(f"\nthree strata of 30, {kind}: coverage {cover}, width {width}")
+    assert 0.925 <= cover["strata"] <= 0.97
+    assert cover["plain"] > 0.98
+    assert width["strata"] < 0.75 * width["plain"]
+
+
+@pytest.mark.parametrize("g", [10, 24])
+def test_accuracy_of_clusters_is_covered_by_the_adjusted_wilson_interval(g: int) -> None:
+    rng = np.random.default_rng(35)
+    found: dict[str, list[bool]] = {"auto": [], "bca": [], "rows": []}
+    group = np.repeat(np.arange(g), 20)
+    for s in range(600):
+        right = (rng.random(20 * g) < rng.beta(0.8 * 4, 0.2 * 4, g)[group]).astype(int)
+        found["auto"].append(holds(accuracy(right, clusters=group), 0.8))
+        found["bca"].append(holds(accuracy(right, clusters=group, ci=CI("bca", n_boot=600, seed=s)), 0.8))
+        found["rows"].append(holds(accuracy(right), 0.8))
+    rates = {k: float(np.mean(v)) for k, v in found.items()}
+    print(f"\naccuracy .8, {g} clusters of 20, ICC .2: " + ", ".join(f"{k} {v:.3f}" for k, v in rates.items()))
+    assert rates["auto"] >= 0.93
+    assert rates["auto"] > rates["bca"] > rates["rows"]
 
 
 def miscalibrated(rng: np.random.Generator, n: int, slope: float, shift: float) -> tuple[Any, Any]:

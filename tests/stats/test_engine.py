@@ -16,7 +16,9 @@ from trueline.metrics.multiclass import multiclass_brier
 from trueline.metrics.proper import BRIER, NLL
 from trueline.metrics.ranking import AUROC
 from trueline.stats import CI, engine, estimates, sorted_sample
-from trueline.stats.engine import leave_out, replicate
+from trueline.stats.engine import replicate
+from trueline.stats.intervals import acceleration
+from trueline.stats.jackknife import leave_out
 
 
 def world(n: int = 200, seed: int = 0, digits: int = 6) -> tuple[Any, Any]:
@@ -123,8 +125,8 @@ def test_random_blocks_give_the_acceleration_of_single_rows(monkeypatch: pytest.
     skewed = rng.exponential(size=3000)
     plain = engine.Metric("mean", ACCURACY.value, truth="real")
     sample = sorted_sample(np.zeros(3000), skewed)
-    exact = engine.acceleration(*leave_out(ACCURACY, sample))
-    blocks = np.mean([engine.acceleration(*leave_out(plain, sample, seed)) for seed in range(20)])
+    exact = acceleration(*leave_out(ACCURACY, sample))
+    blocks = np.mean([acceleration(*leave_out(plain, sample, seed)) for seed in range(20)])
     assert len(leave_out(plain, sample)[0]) == 200
     assert blocks == pytest.approx(exact, rel=0.25)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
+from trueline.metrics.accuracy import mean_influence
 from trueline.stats.engine import Jackknife, Metric, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, clopper_pearson, wilson
@@ -59,6 +60,9 @@ def _mean(name: str, values: FloatArray, largest: float, signed: bool) -> Metric
             return None
         return (values.sum() - values) / (sample.n - 1), np.ones(sample.n)
 
+    def influence(sample: SortedSample, weights: FloatArray) -> FloatArray:
+        return mean_influence(sample, weights, per_row=lambda rows: values[_rows(rows)])
+
     def analytic(sample: SortedSample, level: float) -> Interval | None:
         return wilson(float(values.sum()), sample.n, level) if np.isin(values, (0.0, 1.0)).all() else None
 
@@ -69,6 +73,7 @@ def _mean(name: str, values: FloatArray, largest: float, signed: bool) -> Metric
         jackknife=jackknife,
         analytic=analytic if largest == 1 and not signed else None,
         fallback=_unvaried(float(values[0]), largest, signed),
+        influence=influence,
         bounds=(-largest if signed else min(0.0, values.min()), largest),
         reason=lambda _: "a value of at least one item is undefined",
     )
@@ -103,5 +108,13 @@ def _ratio(name: str, top: FloatArray, bottom: FloatArray, reason: str) -> Metri
     def jackknife(sample: SortedSample) -> Jackknife | None:
         return None if sample.cluster is not None else (divide(top.sum() - top, bottom.sum() - bottom), np.ones(sample.n))
 
-    fallback = _unvaried(held, 1.0, False)
-    return Metric(name, value, truth="real", jackknife=jackknife, fallback=fallback, bounds=(0.0, 1.0), reason=lambda _: reason)
+    def influence(sample: SortedSample, weights: FloatArray) -> FloatArray:
+        rows = _rows(sample)
+        below = weighted_sum(weights, bottom[rows])[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((top[rows] - value(sample, weights)[:, None] * bottom[rows]) / below)
+
+    return Metric(
+        name, value, truth="real", jackknife=jackknife, fallback=_unvaried(held, 1.0, False), influence=influence, bounds=(0.0, 1.0),
+        reason=lambda _: reason,
+    )  # fmt: skip

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
+from trueline.stats.clusters import cluster_rate
 from trueline.stats.engine import Jackknife, Metric, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, wilson
@@ -19,6 +23,7 @@ def accuracy(
     *,
     weights: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
     ci: CIArgument = "auto",
     nan_policy: NanPolicy = "raise",
 ) -> Estimate:
@@ -31,7 +36,10 @@ def accuracy(
     truth : (n,), optional
         True labels; an answer is right where it equals its truth.
     weights, clusters, ci, nan_policy
-        As in `auroc`. ``"auto"`` is Wilson's interval for independent 0/1 rows, a BCa cluster bootstrap for clusters.
+        As in `auroc`. For 0/1 rows ``"auto"`` is Wilson's interval, at the effective count of `cluster_rate` where there are clusters; a
+        bootstrap otherwise.
+    strata : (n,), optional
+        As in `evaluate`.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def accuracy(
     0.75 [0.3006, 0.9544] (n=4)
     """
     correct = answers if truth is None else _matches(answers, truth)
-    sample = sorted_sample(np.zeros(np.shape(correct)), correct, weights=weights, clusters=clusters, nan_policy=nan_policy)
+    sample = sorted_sample(np.zeros(np.shape(correct)), correct, weights=weights, clusters=clusters, strata=strata, nan_policy=nan_policy)
     outside = (sample.truth < 0) | (sample.truth > 1)
     if outside.any():
         raise InputError(
@@ -68,10 +76,19 @@ def _mean_truth(sample: SortedSample, weights: FloatArray) -> FloatArray:
 
 
 def _wilson(sample: SortedSample, level: float) -> Interval | None:
-    """Wilson with Kish's count; None for graded correctness, which is not a proportion."""
+    """Wilson with Kish's count or the clusters' effective one; None for graded correctness, which is not a proportion."""
     if not sample.binary:
         return None
+    if sample.cluster is not None:
+        return _cluster_wilson(sample, level)
     return _proportion_interval(float(_mean_truth(sample, sample.weights[None])[0]), sample.n_effective, level)
+
+
+def _cluster_wilson(sample: SortedSample, level: float) -> Interval | None:
+    if sample.cluster is None or sample.n_clusters < 2 or not np.all(sample.weights == 1):
+        return None
+    rate = cluster_rate(np.bincount(sample.cluster, sample.truth), np.bincount(sample.cluster), level=level).rate
+    return Interval(rate.low, rate.high, rate.se, rate.method)
 
 
 def _wilson_by_cluster(sample: SortedSample, level: float) -> Interval:
@@ -95,6 +112,16 @@ def additive_jackknife(sample: SortedSample, per_row: FloatArray) -> Jackknife:
         return np.asarray((total - lost) / (mass - gone)), np.ones(k)
 
 
+def mean_influence(sample: SortedSample, weights: FloatArray, *, per_row: Callable[[SortedSample], FloatArray]) -> FloatArray:
+    """Influence values of a weighted mean of `per_row` under each weight vector: (x - mean) / total weight."""
+    x, total = per_row(sample), weights.sum(axis=1)
+    return np.asarray((x - (weighted_sum(weights, x) / total)[:, None]) / total[:, None])
+
+
+def _truth(sample: SortedSample) -> FloatArray:
+    return sample.truth
+
+
 def _mean_jackknife(sample: SortedSample) -> Jackknife:
     return additive_jackknife(sample, sample.truth)
 
@@ -105,7 +132,9 @@ ACCURACY = Metric(
     truth="real",
     jackknife=_mean_jackknife,
     analytic=_wilson,
+    clustered=True,
     fallback=_wilson_by_cluster,
+    influence=partial(mean_influence, per_row=_truth),
     bounds=(0, 1),
 )
 
@@ -134,5 +163,7 @@ ACCURACY_OF_LOSS = Metric(
     truth="real",
     jackknife=_right_jackknife,
     analytic=_wilson_right,
+    clustered=True,
+    influence=partial(mean_influence, per_row=lambda sample: 1 - sample.truth),
     fallback=lambda sample, level: _flip(_wilson_by_cluster(sample, level)),
 )

@@ -10,19 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
 from trueline.metrics.accuracy import ACCURACY
 from trueline.metrics.evaluate import metric_record
 from trueline.stats.delong import delong_test, delong_test_own_truths
-from trueline.stats.engine import CI, Metric, as_ci, check, leave_out, point, reported, weight_chunks
+from trueline.stats.differences import EXACT_FLIPS
+from trueline.stats.engine import CI, Metric, as_ci, check, point, reported, weight_chunks
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import acceleration, basic, bca, percentile
+from trueline.stats.jackknife import leave_out
 from trueline.stats.mcnemar import mcnemar
 from trueline.stats.multiplicity import minimum_detectable
 from trueline.stats.sample import IntArray, NanPolicy, SortedSample, as_vector, check_length, cluster_codes, keep_rows, sorted_sample
@@ -105,6 +107,8 @@ def compare(
     rows = a, b, t, u
     record, pair = _samples(metric, rows, codes)
     settings = as_ci(ci)
+    if settings.kind == "studentised":
+        raise InputError("a studentised interval is of one sample; for a difference use 'bca', 'percentile' or 'basic'")
     one, two = (reported(record, point(record, sample)) for sample in pair)
     nothing = math.nan
     base = Difference(one - two, nothing, nothing, settings.level, nothing, "none", one, two, len(t), missing, nothing, nothing)
@@ -200,7 +204,9 @@ def _p_value(
         return mcnemar(a, b).midp, "mcnemar mid-p"
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
     unit = "clusters" if codes is not None else "rows"
-    return _permute(metric, rows, codes, n_permutations, rng), f"permutation of {unit}, {n_permutations} draws"
+    n_units = len(t) if codes is None else int(codes.max()) + 1
+    how = f"exact permutation of {unit}" if n_units <= EXACT_FLIPS else f"permutation of {unit}, {n_permutations} draws"
+    return _permute(metric, rows, codes, n_permutations, rng), how
 
 
 def _permute(metric: Metric, rows: Rows, codes: IntArray | None, draws: int, rng: np.random.Generator) -> float:
@@ -216,19 +222,31 @@ def _permute(metric: Metric, rows: Rows, codes: IntArray | None, draws: int, rng
     of_a, row = pooled.order < n, pooled.order % n
     unit = np.arange(n) if codes is None else codes
     n_units = int(unit.max()) + 1
+    swaps = _swaps(n_units, draws, max(1, _CHUNK_CELLS // (2 * n)), rng)
 
-    def gap(swap: FloatArray) -> FloatArray:
+    def gap(swap: Any) -> FloatArray:
         keep = (of_a != swap[:, row]).astype(np.float64)
         return metric.value(pooled, keep) - metric.value(pooled, 1 - keep)
 
     observed = abs(float(gap(np.zeros((1, n), dtype=bool))[0]))
-    chunk, count, valid = max(1, _CHUNK_CELLS // (2 * n)), 0, 0
-    for start in range(0, draws, chunk):
-        swap = rng.integers(0, 2, size=(min(chunk, draws - start), n_units), dtype=np.int64).astype(bool)[:, unit]
-        found = np.abs(gap(swap))
+    count, valid = 0, 0
+    for swap in swaps:
+        found = np.abs(gap(swap[:, unit]))
         valid += int(np.isfinite(found).sum())
         count += int((found >= observed - 1e-12).sum())
-    return (1 + count) / (1 + valid)
+    # All patterns hold the observed one; random ones get it added.
+    return count / valid if n_units <= EXACT_FLIPS else (1 + count) / (1 + valid)
+
+
+def _swaps(n_units: int, draws: int, chunk: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+    """Which units are exchanged: every pattern for up to 14 units (by symmetry with the first one held), else random ones."""
+    total = 1 << (n_units - 1) if n_units <= EXACT_FLIPS else draws
+    for start in range(0, total, chunk):
+        size = min(chunk, total - start)
+        if n_units <= EXACT_FLIPS:
+            yield (np.arange(start, start + size)[:, None] >> np.arange(n_units)) & 1 == 1
+        else:
+            yield rng.integers(0, 2, size=(size, n_units), dtype=np.int64).astype(bool)
 
 
 def _mid_ranks(x: FloatArray) -> FloatArray:

@@ -164,8 +164,8 @@ def compare_discretion(
     if np.isnan(value):
         why = "fewer than two principles have a priority on both sides" if shared < 2 else "one side ties all principles"
         return Discrepancy(Estimate.undefined(why, **base), shared)
-    if settings.kind in ("none", "analytic"):
-        reason = "no analytic interval of a discrepancy; use 'auto'" if settings.kind == "analytic" else None
+    if settings.kind in ("none", "analytic", "studentised"):
+        reason = None if settings.kind == "none" else f"no {settings.kind} interval of a discrepancy; use 'auto'"
         return Discrepancy(Estimate(value, reason=reason, **base), shared)
     wins = bootstrap_wins(
         table,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
-from trueline.metrics.accuracy import additive_jackknife
+from trueline.metrics.accuracy import additive_jackknife, mean_influence
 from trueline.stats.engine import Jackknife, Metric, check, point
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample, weighted_sum
@@ -292,6 +292,7 @@ SIGNED_ECE = Metric(
     _signed_value,
     scores="probability",
     jackknife=lambda sample: additive_jackknife(sample, sample.scores - sample.truth),
+    influence=partial(mean_influence, per_row=lambda sample: sample.scores - sample.truth),
     bounds=(-1, 1),
 )
 ECE = ece_metric()

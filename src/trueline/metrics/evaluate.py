@@ -44,6 +44,7 @@ def evaluate(
     *,
     weights: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
     ci: CIArgument = "auto",
     nan_policy: NanPolicy = "raise",
 ) -> dict[str, Estimate]:
@@ -60,6 +61,9 @@ def evaluate(
         accuracy behind a loss.
     weights, clusters, ci, nan_policy
         As in `auroc`.
+    strata : (n,), optional
+        Stratum of each row, where the number of rows (or clusters) in each was set by design, such as 50 questions a topic: replicates then
+        draw within strata, and what differs between them no longer widens the interval. The bootstrap takes the place of exact theory.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def evaluate(
     names = [m.name for m in chosen]
     if len(set(names)) != len(names):
         raise InputError(f"a metric was asked for twice: {sorted(n for n in set(names) if names.count(n) > 1)}")
-    sample = sorted_sample(scores, truth, weights=weights, clusters=clusters, nan_policy=nan_policy)
+    sample = sorted_sample(scores, truth, weights=weights, clusters=clusters, strata=strata, nan_policy=nan_policy)
     return estimates(sample, chosen, ci)
 
 

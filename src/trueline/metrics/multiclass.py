@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
-from trueline.metrics.accuracy import additive_jackknife
+from trueline.metrics.accuracy import additive_jackknife, mean_influence
 from trueline.metrics.ece import SIGNED_ECE, BinKind, Bins, ece_metric
 from trueline.metrics.scaling import check_labels
 from trueline.stats.engine import Metric, estimates
@@ -187,6 +187,7 @@ def _row_mean(name: str, key: str) -> Metric:
         name,
         value,
         jackknife=lambda sample: additive_jackknife(sample, sample.cache[key]),
+        influence=partial(mean_influence, per_row=lambda sample: sample.cache[key]),
         reason=lambda sample: f"infinite: {int(np.isinf(sample.cache[key]).sum())} labels had probability 0",
         bounds=(0, np.inf),
         little_from=_NEVER,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
-from trueline.metrics.accuracy import additive_jackknife
+from trueline.metrics.accuracy import additive_jackknife, mean_influence
 from trueline.stats.engine import Metric, as_ci, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import NanPolicy, SortedSample, group_sums, sorted_sample, weighted_sum
@@ -104,6 +104,7 @@ def nll_metric(clip: float = 0.0) -> Metric:
         partial(_nll_value, clip=clip),
         scores="probability",
         jackknife=lambda sample: additive_jackknife(sample, _nll_rows(sample, clip)),
+        influence=partial(mean_influence, per_row=lambda sample: _nll_rows(sample, clip)),
         reason=lambda sample: f"infinite: {count_infinite(sample)} rows have a certain probability that is wrong",
         bounds=(0, np.inf),
     )
@@ -156,6 +157,7 @@ BRIER = Metric(
     _brier_value,
     scores="probability",
     jackknife=lambda sample: additive_jackknife(sample, (sample.scores - sample.truth) ** 2),
+    influence=partial(mean_influence, per_row=lambda sample: (sample.scores - sample.truth) ** 2),
     bounds=(0, 1),
 )
 NLL = nll_metric()

@@ -203,6 +203,18 @@ def _inner_pairs(sample: SortedSample, k: int) -> FloatArray:
     return np.asarray(np.bincount(code[cells], pos * (total - 0.5 * neg - before), k), dtype=np.float64)
 
 
+def _auroc_influence(sample: SortedSample, weights: FloatArray) -> FloatArray:
+    """DeLong's components under each weight vector, less the AUROC, over the weight of the row's own class."""
+    pos, neg = _class_sums(sample, weights)
+    below, above = np.cumsum(neg, axis=1) - 0.5 * neg, pos.sum(axis=1, keepdims=True) - np.cumsum(pos, axis=1) + 0.5 * pos
+    n_pos, n_neg = pos.sum(axis=1, keepdims=True), neg.sum(axis=1, keepdims=True)
+    size = np.diff(np.append(sample.starts, sample.n_rows))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.einsum("ij,ij->i", pos, below)[:, None] / (n_pos * n_neg)
+        of_pos, of_neg = ((v - value) / n for v, n in ((below / n_neg, n_pos), (above / n_pos, n_neg)))
+    return np.where(sample.positive, np.repeat(of_pos, size, axis=1), np.repeat(of_neg, size, axis=1))
+
+
 def _auroc_fallback(sample: SortedSample, level: float) -> Interval:
     value = point(AUROC, sample)
     if value in (0.0, 1.0):
@@ -217,6 +229,7 @@ AUROC = Metric(
     jackknife=_auroc_jackknife,
     analytic=delong_interval,
     fallback=_auroc_fallback,
+    influence=_auroc_influence,
     reason=one_class,
     bounds=(0, 1),
 )

@@ -10,16 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from trueline.errors import InputError
+from trueline.stats.draws import draw
 from trueline.stats.estimate import Estimate, FloatArray
-from trueline.stats.intervals import Interval, acceleration, basic, bca, percentile
+from trueline.stats.intervals import Interval, basic, bca, percentile
+from trueline.stats.jackknife import influence_skew
 from trueline.stats.sample import SortedSample, weighted_sum
+from trueline.stats.studentised import standard_errors, studentised
 
-Kind = Literal["auto", "bca", "percentile", "basic", "centred", "bayesian", "analytic", "none"]
+Kind = Literal["auto", "bca", "percentile", "basic", "centred", "studentised", "bayesian", "analytic", "none"]
 ValueFunction = Callable[[SortedSample, FloatArray], FloatArray]
 Jackknife = tuple[FloatArray, FloatArray]
 # About 1 MB of weights at a time stays in cache; results do not depend on it.
@@ -29,8 +33,6 @@ _SAFE_UNITS = 50
 _LONG = 10_000
 _UNSTABLE = 0.05
 _LITTLE_SUBSETS, _LITTLE_EXPONENT = 20, 0.7
-_EXACT_JACKKNIFE, _JACKKNIFE_BLOCKS = 400, 200
-_SUBSET_FROM, _SUBSET = 20_000, 5_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class CI:
     kind : str
         ``"auto"`` uses exact theory where there is some (Wilson for proportions, DeLong for AUROC, Wald for a regression) and rows
         are independent, and otherwise the bootstrap that covers best for the metric: BCa, but basic or centred for calibration
-        errors, whose replicates carry the sample's noise twice. ``"bayesian"`` is the percentile interval under Dirichlet weights.
+        errors, whose replicates carry the sample's noise twice. ``"bayesian"`` is the percentile interval under Dirichlet weights;
+        ``"studentised"`` the bootstrap-t interval, for means, ratios and AUROC: the best for few rows of a skewed loss.
         ``"none"`` makes no interval.
     level : float
         Nominal coverage, in (0, 1).
@@ -92,7 +95,9 @@ class Metric:
     jackknife : function, optional
         Closed-form leave-one-unit-out values and how many units each stands for.
     analytic : function (sample, level) -> Interval or None, optional
-        Interval from theory; only asked where rows are independent.
+        Interval from theory; only asked where rows are independent, or in clusters if `clustered`; never for strata.
+    clustered : bool
+        Whether `analytic` knows clusters.
     fallback : function (sample, level) -> Interval, optional
         Interval to use where every replicate is equal (all answers right, perfect separation): a bootstrap then knows nothing.
     reason : function (sample) -> str, optional
@@ -108,6 +113,8 @@ class Metric:
         Increasing map from the scale of `value` to the reported scale; the interval is made before it.
     rough : function like `value`, optional
         Cheaper stand-in for replicates, its error far below their spread.
+    influence : function (sample, weights (n_replicates, n_rows)) -> (n_replicates, n_rows) float64, optional
+        Derivative of the value by each row's weight; for standard errors of replicates.
     little_from : int
         Rows (after merging) above which replicates come from a bag of little bootstraps.
     """
@@ -119,6 +126,7 @@ class Metric:
     both_classes: bool = False
     jackknife: Callable[[SortedSample], Jackknife | None] | None = None
     analytic: Callable[[SortedSample, float], Interval | None] | None = None
+    clustered: bool = False
     fallback: Callable[[SortedSample, float], Interval] | None = None
     reason: Callable[[SortedSample], str] | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
@@ -126,6 +134,7 @@ class Metric:
     null: ValueFunction | None = None
     link: Callable[[FloatArray], FloatArray] | None = None
     rough: ValueFunction | None = None
+    influence: ValueFunction | None = None
     little_from: int = 200_000
 
 
@@ -148,12 +157,20 @@ def estimates(sample: SortedSample, metrics: Sequence[Metric], ci: CI | Kind | N
     exact = {m.name: _exact(m, sample, ci, values[m.name]) for m in metrics}
     drawn = [m for m in metrics if exact[m.name] is None and math.isfinite(values[m.name]) and _wants_replicates(ci)]
     nulls = [replace(m, name=_null_name(m), value=m.null, rough=None) for m in drawn if m.null is not None and ci.kind == "auto"]
-    samples = replicate(sample, [*drawn, *nulls], ci) if drawn else {}
+    errors = []
+    if ci.kind == "studentised":
+        drawn = [m for m in drawn if m.influence is not None]
+        errors = [replace(m, name=_error_name(m), value=partial(standard_errors, metric=m), rough=None) for m in drawn]
+    samples = replicate(sample, [*drawn, *nulls, *errors], ci) if drawn else {}
     return {m.name: _assemble(m, sample, ci, values[m.name], exact[m.name], samples) for m in metrics}
 
 
 def _null_name(metric: Metric) -> str:
     return f"{metric.name} of noise"
+
+
+def _error_name(metric: Metric) -> str:
+    return f"standard error of {metric.name}"
 
 
 def check(metric: Metric, sample: SortedSample) -> None:
@@ -185,7 +202,7 @@ def replicate(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[s
 
 def uses_little_bootstraps(metric: Metric, sample: SortedSample) -> bool:
     """Whether a sample is so long that replicates come from subsets; metrics on either side of the line are not paired."""
-    return sample.cluster is None and sample.n_rows > metric.little_from
+    return sample.cluster is None and sample.stratum is None and sample.n_rows > metric.little_from
 
 
 def weight_chunks(sample: SortedSample, ci: CI) -> Iterator[FloatArray]:
@@ -204,38 +221,6 @@ def _draws(sample: SortedSample, ci: CI, rng: np.random.Generator, n_boot: int, 
     chunk = max(1, _CHUNK_CELLS // max(sample.n_rows, 1))
     for start in range(0, n_boot, chunk):
         yield draw(sample, ci.kind == "bayesian", rng, min(chunk, n_boot - start), total)
-
-
-def draw(sample: SortedSample, bayesian: bool, rng: np.random.Generator, n_boot: int, total: int) -> FloatArray:
-    """Return (n_boot, n_rows) weights of `total` units drawn from the sample's units."""
-    unit = np.ones(sample.n_clusters) if sample.cluster is not None else sample.multiplicity
-    if bayesian:
-        # Dirichlet(1, .., 1) over units, scaled to their number; a merged row gets the sum of its units' shares.
-        mass = rng.standard_gamma(unit, size=(n_boot, len(unit)))
-        counts = mass * (unit.sum() / mass.sum(axis=1, keepdims=True))
-    else:
-        counts = _counts(unit, rng, n_boot, sample.n_clusters if sample.cluster is not None else total)
-    if sample.cluster is not None:
-        return np.asarray(counts[:, sample.cluster] * sample.weights)
-    if sample.n_rows == sample.n and not np.all(sample.weights == 1):
-        return np.asarray(counts * sample.weights)
-    return np.asarray(counts, dtype=np.float64)
-
-
-def _counts(unit: FloatArray, rng: np.random.Generator, n_boot: int, total: int) -> Any:
-    """Return multinomial counts; the cheaper of one binomial draw a row and one integer draw a unit."""
-    rows = len(unit)
-    if rows * 20 < total:
-        return rng.multinomial(total, unit / unit.sum(), size=n_boot)
-    n_units = int(unit.sum())
-    # Half-width integers are drawn in two thirds of the time.
-    picks = rng.integers(0, n_units, size=(n_boot, total), dtype=np.int32 if n_units < 1 << 31 else np.int64)
-    if rows != n_units:
-        picks = np.repeat(np.arange(rows), unit.astype(np.int64))[picks]
-    if n_boot == 1:
-        return np.bincount(picks[0], minlength=rows)[None, :]
-    picks = picks + np.arange(n_boot)[:, None] * rows
-    return np.bincount(picks.ravel(), minlength=n_boot * rows).reshape(n_boot, rows)
 
 
 def _run(
@@ -295,53 +280,14 @@ def _little_bootstraps(sample: SortedSample, metrics: Sequence[Metric], ci: CI) 
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def leave_out(metric: Metric, sample: SortedSample, seed: int = 0) -> Jackknife:
-    """Return leave-one-unit-out values and counts: closed form where the metric has one, else exact or by 200 random blocks."""
-    closed = metric.jackknife(sample) if metric.jackknife is not None else None
-    if closed is not None:
-        return closed
-    code = sample.cluster if sample.cluster is not None else np.arange(sample.n_rows)
-    n_codes = int(code.max()) + 1
-    per_unit = sample.weights if sample.cluster is not None else sample.weights / sample.multiplicity
-    if n_codes <= _EXACT_JACKKNIFE:
-        counts = np.ones(n_codes) if sample.cluster is not None else sample.multiplicity
-        return _leave_blocks(metric, sample, code, per_unit, n_codes), counts
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(3)[2])
-    if sample.n_rows == sample.n or sample.cluster is not None:
-        block = rng.permutation(n_codes) % _JACKKNIFE_BLOCKS
-        return _leave_blocks(metric, sample, block[code], per_unit, _JACKKNIFE_BLOCKS), np.ones(_JACKKNIFE_BLOCKS)
-    item_row = rng.permutation(np.repeat(np.arange(sample.n_rows), sample.multiplicity.astype(np.int64)))
-    values = [
-        metric.value(sample, (sample.weights - np.bincount(rows, minlength=sample.n_rows))[None, :])
-        for rows in np.array_split(item_row, _JACKKNIFE_BLOCKS)
-    ]
-    return np.concatenate(values), np.ones(_JACKKNIFE_BLOCKS)
-
-
-def influence_skew(metric: Metric, sample: SortedSample, seed: int = 0) -> float:
-    """Return BCa's acceleration; of very many rows from a subset, since it falls with the square root of their number."""
-    if sample.cluster is None and sample.n_rows > _SUBSET_FROM and metric.jackknife is None:
-        rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
-        subset = sample.take(np.sort(rng.choice(sample.n_rows, _SUBSET, replace=False)))
-        return acceleration(*leave_out(metric, subset, seed)) * math.sqrt(subset.n / sample.n)
-    return acceleration(*leave_out(metric, sample, seed))
-
-
-def _leave_blocks(metric: Metric, sample: SortedSample, code: Any, per_unit: FloatArray, n_codes: int) -> FloatArray:
-    chunk = max(1, _CHUNK_CELLS // sample.n_rows)
-    values = []
-    for start in range(0, n_codes, chunk):
-        ids = np.arange(start, min(start + chunk, n_codes))
-        values.append(metric.value(sample, np.where(code[None, :] == ids[:, None], sample.weights - per_unit, sample.weights)))
-    return np.concatenate(values)
-
-
 def _wants_replicates(ci: CI) -> bool:
     return ci.kind not in ("none", "analytic")
 
 
 def _exact(metric: Metric, sample: SortedSample, ci: CI, value: float) -> Interval | None:
-    if metric.analytic is None or ci.kind not in ("auto", "analytic") or not math.isfinite(value) or sample.cluster is not None:
+    if metric.analytic is None or ci.kind not in ("auto", "analytic") or not math.isfinite(value):
+        return None
+    if sample.stratum is not None or (sample.cluster is not None and not metric.clustered):
         return None
     return metric.analytic(sample, ci.level)
 
@@ -358,22 +304,31 @@ def _assemble(
         return Estimate(shown, exact.low, exact.high, se=exact.se, method=exact.method, **base)
     own = samples.get(metric.name)
     if own is None:
-        unmade = None if ci.kind == "none" else f"no analytic interval for {metric.name} on these rows; use 'bca'"
+        unmade = None if ci.kind == "none" else f"no {ci.kind} interval for {metric.name} on these rows; use 'bca'"
         return Estimate(shown, reason=unmade, **base)
     keep = (own if metric.link is None else metric.link(own)) if ci.keep else None
-    good = own[np.isfinite(own)]
+    errors, beside = samples.get(_error_name(metric)), samples.get(_null_name(metric))
+    usable = np.isfinite(own)
+    if errors is not None and (metric.fallback is None or np.ptp(own) > 0):
+        usable &= errors > 0
+        beside = errors[usable]
+    good = own[usable]
     if len(good) < 2 or sample.n_clusters < 2:
         why = "one independent unit only" if sample.n_clusters < 2 else "hardly any replicate was defined"
         return Estimate(shown, reason=f"no interval: {why}", samples=keep, **base)
     lost = 1 - len(good) / len(own)
-    doubt = f"unstable: {lost:.0%} of the replicates were undefined" if lost > _UNSTABLE else None
-    interval = _bootstrap_interval(metric, sample, ci, value, good, samples.get(_null_name(metric)))
+    doubts = [f"unstable: {lost:.0%} of the replicates were undefined"] if lost > _UNSTABLE else []
+    if sample.n_lone_strata:
+        doubts.append(f"{sample.n_lone_strata} strata have one unit and add no variance")
+    interval = _bootstrap_interval(metric, sample, ci, value, good, beside)
+    doubt = "; ".join(doubts) or None
     return Estimate(shown, interval.low, interval.high, se=interval.se, method=interval.method, reason=doubt, samples=keep, **base)
 
 
 def _bootstrap_interval(
-    metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, null: FloatArray | None
+    metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, beside: FloatArray | None
 ) -> Interval:
+    """`beside`: the replicates' standard errors for a studentised interval, else those of noise alone where the metric has them."""
     if metric.fallback is not None and np.ptp(samples) == 0:
         return metric.fallback(sample, ci.level)
     kind = metric.prefers if ci.kind == "auto" else ci.kind
@@ -381,13 +336,16 @@ def _bootstrap_interval(
         low, high = bca(samples, value, ci.level, influence_skew(metric, sample, ci.seed))
     elif kind == "basic":
         low, high = basic(samples, value, ci.level)
+    elif kind == "studentised" and beside is not None:
+        error = float(standard_errors(sample, sample.weights[None, :], metric=metric)[0])
+        low, high = studentised(samples, beside, value, error, ci.level)
     else:
         low, high = percentile(samples - samples.mean() + value if kind == "centred" else samples, ci.level)
-    if null is not None:
+    if beside is not None and kind != "studentised":
         # The plug-in value lies above the truth by the noise that basic takes off; the ends still have to hold what is shown.
-        low, high = 0.0 if value <= float(np.quantile(null, ci.level)) else min(low, value), max(high, value)
+        low, high = 0.0 if value <= float(np.quantile(beside, ci.level)) else min(low, value), max(high, value)
     low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
-    unit = "cluster replicates" if sample.cluster is not None else "replicates"
+    unit = f"{'stratified ' if sample.stratum is not None else ''}{'cluster ' if sample.cluster is not None else ''}replicates"
     if uses_little_bootstraps(metric, sample):
         unit = "little-bootstrap replicates"
     spread = samples

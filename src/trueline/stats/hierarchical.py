@@ -149,7 +149,7 @@ def _codes(factors: Mapping[str, ArrayLike], groups: Mapping[str, ArrayLike]) ->
     codes: dict[str, IntArray] = {}
     sizes: dict[str, IntArray] = {}
     for name, labels in factors.items():
-        code = cluster_codes(labels, n)
+        code = cluster_codes(labels, n, name)
         group = cluster_codes(groups[name], n) if name in groups else np.zeros(n, dtype=np.int64)
         of_level = np.full(int(code.max()) + 1, -1)
         of_level[code] = group

@@ -33,6 +33,8 @@ class SortedSample:
         Codes 0..n_clusters-1 of the independent unit to which a row belongs.
     order : (n,) int64
         Positions of the used input rows in sorted order (before merging).
+    stratum : (n_rows,) int64 or None
+        Codes 0..n_strata-1 of the stratum within which a row's unit is resampled.
     """
 
     scores: FloatArray
@@ -43,6 +45,7 @@ class SortedSample:
     order: IntArray
     n: int
     n_missing: int = 0
+    stratum: IntArray | None = None
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -69,6 +72,20 @@ class SortedSample:
     def n_clusters(self) -> int:
         """Number of independent units: clusters where given, otherwise input rows."""
         return self.n if self.cluster is None else int(self.cluster.max()) + 1
+
+    @cached_property
+    def unit_stratum(self) -> IntArray | None:
+        """Stratum of each independent unit, (n_clusters,); None without strata."""
+        if self.stratum is None or self.cluster is None:
+            return self.stratum
+        out = np.empty(self.n_clusters, dtype=np.int64)
+        out[self.cluster] = self.stratum
+        return out
+
+    @cached_property
+    def n_lone_strata(self) -> int:
+        """Strata of a single unit; nothing can be resampled in them."""
+        return 0 if self.unit_stratum is None else int((np.bincount(self.unit_stratum) == 1).sum())
 
     @cached_property
     def binary(self) -> bool:
@@ -103,6 +120,7 @@ class SortedSample:
             weights=self.weights[rows],
             multiplicity=self.multiplicity[rows],
             cluster=cluster,
+            stratum=None if self.stratum is None else np.unique(self.stratum[rows], return_inverse=True)[1],
             order=self.order[rows] if len(self.order) == self.n_rows else self.order,
             n=int(self.multiplicity[rows].sum()),
             cache={},
@@ -135,6 +153,7 @@ def sorted_sample(
     *,
     weights: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
     nan_policy: NanPolicy = "raise",
     merge: bool = True,
 ) -> SortedSample:
@@ -150,21 +169,25 @@ def sorted_sample(
         Frequency weights >= 0, not all zero.
     clusters : (n,) any, optional
         Label of the independent unit of each row.
+    strata : (n,) any, optional
+        Label of the stratum of each row, where the number of rows (or clusters) in each was set by design; a cluster lies in one.
     nan_policy : {"raise", "drop"}
         What to do with rows whose score or truth is NaN.
     merge : bool
-        Allow equal rows to be merged (only without weights and clusters).
+        Allow equal rows to be merged (only without weights, clusters and strata).
 
     Raises
     ------
     InputError
-        Empty input, lengths that differ, NaN under ``"raise"``, infinite truth, bad weights; names the first index.
+        Empty input, lengths that differ, NaN under ``"raise"``, infinite truth, bad weights, a cluster in two strata; names the first
+        index.
     """
     s, t = as_vector(scores, "scores"), as_vector(truth, "truth")
     n_in = len(s)
     check_length(len(t), n_in, "truth")
     w = np.ones(n_in) if weights is None else check_weights(weights, n_in)
     codes = None if clusters is None else cluster_codes(clusters, n_in)
+    strata_codes = None if strata is None else _stratum_codes(strata, n_in, codes)
     keep = keep_rows(np.isnan(s) | np.isnan(t), nan_policy, "scores or truth")
     if len(bad := np.flatnonzero(np.isinf(t))):
         raise InputError(f"truth[{bad[0]}] is {t[bad[0]]}; a truth must be finite")
@@ -174,12 +197,14 @@ def sorted_sample(
         raise InputError("the weights of the rows that are left sum to zero; give at least one a positive weight")
     n = len(order)
     multiplicity = np.ones(n)
+    if strata_codes is not None:
+        strata_codes = _by_first_row(strata_codes[order])
     if codes is not None:
         codes = _by_first_row(codes[order])
-    elif weights is None and merge and len(cells := _cells(s, t)) < _MERGE_BELOW * n:
+    elif weights is None and strata is None and merge and len(cells := _cells(s, t)) < _MERGE_BELOW * n:
         multiplicity = np.diff(np.append(cells, n)).astype(np.float64)
         s, t, w = s[cells], t[cells], multiplicity
-    return SortedSample(s, t, w, multiplicity, codes, order, n=n, n_missing=n_in - n)
+    return SortedSample(s, t, w, multiplicity, codes, order, n=n, n_missing=n_in - n, stratum=strata_codes)
 
 
 def _cells(scores: FloatArray, truth: FloatArray) -> IntArray:
@@ -220,21 +245,33 @@ def check_weights(weights: ArrayLike, n: int) -> FloatArray:
     return w
 
 
-def cluster_codes(clusters: ArrayLike, n: int) -> IntArray:
+def cluster_codes(clusters: ArrayLike, n: int, name: str = "clusters") -> IntArray:
     """Return integer codes of cluster labels of any type."""
     labels = np.asarray(clusters)
     if labels.ndim != 1:
-        raise InputError(f"clusters must be one-dimensional, one label an item; got shape {labels.shape}")
-    check_length(len(labels), n, "clusters")
+        raise InputError(f"{name} must be one-dimensional, one label an item; got shape {labels.shape}")
+    check_length(len(labels), n, name)
     if labels.dtype.kind == "O":
         missing = [i for i, label in enumerate(labels) if label is None or label != label]
         if missing:
-            raise InputError(f"clusters[{missing[0]}] is missing; give every item a cluster (its own id where it stands alone)")
+            raise InputError(f"{name}[{missing[0]}] is missing; give every item one (its own id where it stands alone)")
         table: dict[Any, int] = {}
         return np.array([table.setdefault(label, len(table)) for label in labels], dtype=np.int64)
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise InputError(f"clusters[{int(np.flatnonzero(np.isnan(labels))[0])}] is NaN; give every item a cluster")
+        raise InputError(f"{name}[{int(np.flatnonzero(np.isnan(labels))[0])}] is NaN; give every item one")
     return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
+
+
+def _stratum_codes(strata: ArrayLike, n: int, cluster: IntArray | None) -> IntArray:
+    """Return integer codes of strata, each cluster in one of them."""
+    codes = cluster_codes(strata, n, "strata")
+    if cluster is not None:
+        own = np.empty(int(cluster.max()) + 1, dtype=np.int64)
+        own[cluster] = codes
+        bad = np.flatnonzero(own[cluster] != codes)
+        if len(bad):
+            raise InputError(f"strata[{bad[0]}] is not the stratum of the rest of its cluster; a cluster lies in one stratum")
+    return codes
 
 
 def keep_rows(missing: Any, nan_policy: NanPolicy, what: str) -> IntArray | None:

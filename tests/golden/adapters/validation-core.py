@@ -57,8 +57,8 @@ from trueline.metrics.risk_control import conformal_risk_control, learn_then_tes
 from trueline.metrics.scaling import log_softmax
 from trueline.stats import CI, Estimate, clopper_pearson, estimates, sorted_sample, wilson
 from trueline.stats.delong import delong_test
-from trueline.stats.engine import leave_out
 from trueline.stats.intervals import acceleration, jackknife_se
+from trueline.stats.jackknife import leave_out
 from trueline.stats.mcnemar import mcnemar
 
 Values = dict[str, Any]
