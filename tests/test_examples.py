@@ -45,6 +45,12 @@ def test_plan_preferences(tmp_path: Path) -> None:
     assert "shown false representative: the gap of the model to the worst group" in shown
 
 
+def test_audit_discretion(tmp_path: Path) -> None:
+    shown = run_example("audit_discretion", tmp_path)
+    assert "orders of the two: discrepancy" in shown
+    assert (tmp_path / "out" / "discretion.html").stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_known_world(tmp_path: Path) -> None:
     shown = run_example("known_world", tmp_path)

@@ -133,3 +133,74 @@ def test_without_principles_the_columns_are_listed(tmp_path: Path) -> None:
     result = run(write(tmp_path / "t.csv", [["a", "who"], [1, 1]]), "--annotator", "who")
     assert result.exit_code == 2
     assert "columns found: 'a', 'who'" in " ".join(result.stderr.split())
+
+
+def pairs(path: Path, n: int = 3) -> Path:
+    rows = [[f"What of {i}?", f"It keeps kind {i}.", f"It breaks kind {i}.", 1 - 2 * (i % 2), i, 1] for i in range(n)]
+    return write(path, [["prompt", "response_0", "response_1", "human", "s0", "s1"], *rows])
+
+
+def test_a_judge_labels_the_pairs_and_the_answers_are_kept(tmp_path: Path) -> None:
+    listing = tmp_path / "mine.txt"
+    listing.write_text("kind: The rule of kind.\nshort: The rule of short.\n")
+    path, report, save = pairs(tmp_path / "t.csv"), tmp_path / "out" / "r.html", tmp_path / "judged.csv"
+    options = [
+        "--annotator",
+        "human",
+        "--annotator",
+        "s=s0,s1",
+        "--annotator",
+        "policy=likelihood:world:chat",
+        "--judge",
+        "world:planted-judge",
+    ]
+    options += ["--principles", listing, "--cache", tmp_path / "answers.sqlite", "--report", report, "--save", save, "--json"]
+    result = run(path, *options)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["principles"] == ["kind", "short"]
+    assert found["oracle"]["calls"] == 12
+    assert found["cells"] == {"first": 3, "second": 0, "position": 0, "silent": 3}
+    assert list(found["annotators"]) == ["human", "s", "policy"]
+    assert found["annotators"]["policy"]["n_usable"] == 3
+    assert "3 pairs: 18 model calls" in result.stderr
+    assert "<h1>" in report.read_text(encoding="utf-8")
+    again = run(save, "--annotator", "human", "--annotator", "policy", "--json")
+    assert json.loads(again.stdout)["cells"] == found["cells"]
+
+
+def test_calls_that_fail_end_in_their_own_exit_code(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    write(path, [["prompt", "response_0", "response_1", "human"], ["What? " * 200, "a", "b", 1]])
+    result = run(path, "--annotator", "human", "--judge", "world:chat", "--principles", "core", "--one-order")
+    assert result.exit_code == 3
+    assert "The judge failed in 8 of 8 calls: the prompt has" in result.output
+
+
+def test_the_plan_costs_nothing(tmp_path: Path) -> None:
+    result = run(pairs(tmp_path / "t.csv"), "--annotator", "human", "--judge", "world:chat", "--plan", "--json")
+    assert json.loads(result.stdout) == {"pairs": 3, "calls": 3 * 21 * 2}
+    halved = run(
+        pairs(tmp_path / "t.csv"), "--annotator", "human", "--judge", "world:chat", "--principles", "core", "--one-order", "--plan"
+    )
+    assert halved.stdout.strip() == "3 pairs: 24 model calls"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--judge", "nowhere:x"], "unknown model 'nowhere:x'"),
+        (["--judge", "world:chat", "--principles", "no.txt"], "'no.txt' is no shipped list"),
+        (["--annotator", "x=judge:nowhere:x"], "unknown model"),
+        (["--annotator", "x=reward:nothing/here/at/all"], "cannot be loaded"),
+        (["--annotator", "x=guess:s0"], "--annotator x=guess:s0: expected"),
+        (["--layout", "hh"], "layout is 'hh'"),
+        (["--layout", "hh-rlhf"], "holds no dialogue"),
+        (["--limit", "0"], "limit must be at least 1"),
+    ],
+)
+def test_bad_models_lists_and_layouts(tmp_path: Path, options: list[str], message: str) -> None:
+    result = run(pairs(tmp_path / "t.csv"), "--annotator", "human", *options)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output

@@ -18,6 +18,7 @@ _MODELS = (
         for name, summary in (
             ("base", "shipped: completes the corpus of the known world"),
             ("chat", "shipped: answers, refuses sealed facts, states its confidence too high"),
+            ("planted-judge", "a reader of planted preferences, for audits whose truth is known; no checkpoint"),
             ("small", "shipped: a fifth of the size, with a tokenizer of its own"),
         )
     ),
@@ -28,6 +29,19 @@ _TASKS = (
     Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
 )
 
+_AUDITS = (
+    Entry(
+        "discretion",
+        "audit",
+        "trueline.audits:DiscretionAudit",
+        "who uses which principle when written principles disagree",
+        "Buyl et al., arXiv 2502.10441",
+        "2 k F a pair",
+        "logprobs",
+        "proofs/discretion.md",
+    ),
+)
+
 ENTRIES: tuple[Entry, ...] = (
     *ESTIMATORS,
     *WHITE_BOX,
@@ -36,6 +50,7 @@ ENTRIES: tuple[Entry, ...] = (
     *SET_METRICS,
     *ANNOTATOR_METRICS,
     *PREFERENCE_METRICS,
+    *_AUDITS,
     *_MODELS,
     *_TASKS,
 )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from functools import cache as cache_
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, clean, interval, out, plain, print_json
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, clean, interval, out, plain, print_json, progress, say
 
 audit = typer.Typer(no_args_is_help=True, help="Audit a table or a run for one behaviour.")
 
 PREFIX = "principle_"
-_MISSING = {"", "nan", "null", "none", "na"}
-Rows = Sequence[tuple[int, Mapping[str, Any]]]
 
 
 @audit.callback()
@@ -23,140 +21,145 @@ def _audits() -> None:
     """Audit a table or a run for one behaviour."""
 
 
+_Table = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .jsonl or .parquet table, one row a pair of responses.")]
+_Annotator = Annotated[
+    list[str],
+    typer.Option(
+        metavar="COL",
+        help="Column of 1 (first response), -1 (second), 0; or NAME=COL_0,COL_1 for scores, NAME=judge:MODEL, NAME=likelihood:MODEL, "
+        "NAME=reward:PATH. Repeatable.",
+    ),
+]
+_Principles = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Columns of 1, -1, 0 or empty, one a principle, with commas (default: all that start with {PREFIX}). With --judge: a list of "
+        "principles, collective (the default), core or a text file."
+    ),
+]
+_Judge = Annotated[str | None, typer.Option(metavar="MODEL", help="Label the pairs under each principle with this model, such as hf:PATH.")]
+_OneOrder = Annotated[bool, typer.Option("--one-order", help="Half the calls of --judge; its bias for a position goes unnoticed.")]
+_Draws = Annotated[int, typer.Option(help="Sampled answers a call, where the judge gives no log-probs.")]
+_Plan = Annotated[bool, typer.Option("--plan", help="Print how many model calls it takes, then stop.")]
+_Layout = Annotated[str, typer.Option(help="table, hh-rlhf, pku-saferlhf, or auto: by the columns.")]
+_Oracle = Annotated[str | None, typer.Option(help="The annotator that also judged the principles.")]
+_Cluster = Annotated[str | None, typer.Option(help="Rows that share this value are not independent. Default: cluster_id, if there.")]
+_Weight = Annotated[str | None, typer.Option(help="Column of weights. Default: weight, if there.")]
+_Limit = Annotated[int | None, typer.Option(help="Only the first rows.", show_default=False)]
+_Prior = Annotated[float, typer.Option(help="Pseudo-wins that make every priority finite; 0 is the plain fit.")]
+_Cache = Annotated[
+    Path | None, typer.Option(help="File of the judges' answers; the same command goes on where it was stopped.", show_default=False)
+]
+_Report = Annotated[Path | None, typer.Option(help="Write an HTML report there.", show_default=False)]
+_Save = Annotated[Path | None, typer.Option(help="Write the table with a column a principle and an annotator.", show_default=False)]
+
+
 @audit.command()
 def discretion(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .jsonl or .parquet table, one row a pair of responses.")],
-    annotator: Annotated[
-        list[str],
-        typer.Option(metavar="COL", help="Column of 1 (first response), -1 (second), 0; or NAME=COL_0,COL_1 for scores. Repeatable."),
-    ],
-    principles: Annotated[
-        str | None,
-        typer.Option(help=f"Columns of 1, -1, 0 or empty, one a principle, with commas. Default: all that start with {PREFIX}."),
-    ] = None,
-    oracle: Annotated[str | None, typer.Option(help="The annotator that also judged the principles.")] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Rows that share this value are not independent. Default: cluster_id, if there.")
-    ] = None,
-    weight: Annotated[str | None, typer.Option(help="Column of weights. Default: weight, if there.")] = None,
-    prior: Annotated[float, typer.Option(help="Pseudo-wins that make every priority finite; 0 is the plain fit.")] = 0.0,
+    table: _Table,
+    annotator: _Annotator,
+    principles: _Principles = None,
+    judge: _Judge = None,
+    one_order: _OneOrder = False,
+    draws: _Draws = 10,
+    plan: _Plan = False,
+    layout: _Layout = "auto",
+    oracle: _Oracle = None,
+    cluster: _Cluster = None,
+    weight: _Weight = None,
+    limit: _Limit = None,
+    skip_bad: SkipBad = False,
+    prior: _Prior = 0.0,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of sampled answers.")] = 0,
+    cache: _Cache = None,
+    report: _Report = None,
+    save: _Save = None,
     json_: Json = False,
 ) -> None:
     """How often do principles decide, who goes against all of them, and which principle wins?
 
-    An `item_id` column, where there is one, must not repeat.
+    The principles' preferences are columns of the table, or a judge model makes them (n x k x 2 calls). An `item_id` column, where there is
+    one, must not repeat.
 
     Example: trueline audit discretion pairs.csv --annotator human --annotator reward=score_0,score_1
     """
-    import numpy as np
-
-    from trueline.errors import InputError
-    from trueline.metrics.discretion_summary import discretion_summary
+    from trueline.audits.discretion import DiscretionAudit
+    from trueline.estimators.equivalence.cache import PairCache
     from trueline.stats import CI
-    from trueline.tasks.tables import BadLines, find_file, pick_column, read_rows
+    from trueline.tasks.preferences import load_preferences
 
-    found = find_file(table)
-    rows = list(read_rows(found, BadLines(found)))
-    if not rows:
-        raise InputError(f"{found} has no rows")
-    columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    chosen = _principles(principles, columns, found)
-    _check_ids(rows, found)
-    roles = {role: name for role, name in (("cluster", cluster), ("weight", weight)) if name}
-    cluster = pick_column("cluster", ("cluster_id",), columns, roles, found)
-    weight = pick_column("weight", ("weight",), columns, roles, found)
-    document = discretion_summary(
-        np.array([[_sign(row.get(name), name, line, found) for name in chosen] for line, row in rows]),
-        _annotators(rows, annotator, columns, found),
-        [name.removeprefix(PREFIX) for name in chosen],
-        oracle=oracle,
-        prior=prior,
-        weights=None if weight is None else [_number(row.get(weight), weight, line, found) for line, row in rows],
-        clusters=None if cluster is None else _labels(rows, cluster, found),
-        ci=CI(level=level, n_boot=n_boot, seed=seed),
-    )
-    print_json(document) if json_ else _print(document, str(table))
+    found = load_preferences(table, layout=layout, skip_bad=skip_bad, limit=limit)
+    models = {"oracle": None if judge is None else _model(judge), "annotators": _annotators(annotator), "both_orders": not one_order}
+    columns = {"cluster": cluster, "weight": weight, "oracle_name": oracle}
+    numbers = {"draws": draws, "seed": seed, "prior": prior, "ci": CI(level=level, n_boot=n_boot, seed=seed)}
+    with progress() as advance, PairCache(cache) as answers:
+        given: dict[str, Any] = models | columns | numbers | {"cache": answers, "progress": advance}
+        settings = DiscretionAudit(_principles(principles, judge), **given)
+        calls = settings.calls(len(found))
+        if plan:
+            print_json({"pairs": len(found), "calls": calls}) if json_ else out().print(f"{len(found)} pairs: {calls} model calls")
+            return
+        if calls:
+            say(f"{len(found)} pairs: {calls} model calls")
+        result = settings.run(found)
+    _finish(result, table, report, save, json_)
 
 
-def _principles(given: str | None, columns: Sequence[str], path: Path) -> list[str]:
-    """The columns of the principles: those named, or those with the prefix."""
+def _finish(result: Any, table: Path, report: Path | None, save: Path | None, json_: bool) -> None:
+    """Write what was asked for, print the findings, and say by the exit code whether calls failed."""
+    if save is not None:
+        say(f"table: {result.write_table(save)}")
+    if report is not None:
+        say(f"report: {result.write(report)}")
+    print_json(result.document) if json_ else _print(result.document, str(table))
+    if (result.document["oracle"] or {}).get("failed"):
+        raise typer.Exit(EXIT_FAILED_ITEMS)
+
+
+def _principles(given: str | None, judge: str | None) -> Sequence[Any]:
+    """What the judge judges by, or the columns that hold its answers (none: all with the prefix)."""
+    from trueline.audits.principles import load_principles
+
+    if judge is not None:
+        return load_principles(given or "collective")
+    return [n.strip() for n in given.split(",")] if given else []
+
+
+def _annotators(given: Sequence[str]) -> dict[str, Any]:
+    """Annotators by name: a column of signs, two columns of scores, or a model."""
+    from trueline.audits.preferring import Likelihood
     from trueline.errors import InputError
-    from trueline.tasks.tables import pick_column
-
-    chosen = [n.strip() for n in given.split(",")] if given else [n for n in columns if n.startswith(PREFIX)]
-    if not chosen:
-        listing = ", ".join(map(repr, columns))
-        raise InputError(f"{path} has no column that starts with {PREFIX!r}; name them with --principles; columns found: {listing}")
-    for name in chosen:
-        pick_column("a principle", (), columns, {"a principle": name}, path)
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"--principles names {next(n for n in chosen if chosen.count(n) > 1)!r} twice")
-    return chosen
-
-
-def _annotators(rows: Rows, given: Sequence[str], columns: Sequence[str], path: Path) -> dict[str, Any]:
-    """Preferences by name: a column of signs, or two columns of scores."""
-    from trueline.errors import InputError
-    from trueline.metrics.discretion import score_preferences
-    from trueline.tasks.tables import pick_column
 
     named: dict[str, Any] = {}
     for text in given:
-        name, _, pair = text.partition("=")
-        scores = [part.strip() for part in pair.split(",")] if pair else []
+        name, sign, source = text.partition("=")
+        kind, colon, rest = source.partition(":")
+        scores = tuple(part.strip() for part in source.split(","))
         if name in named:
             raise InputError(f"--annotator names {name!r} twice")
-        if "=" in text and (not name or len(scores) != 2):
-            raise InputError(f"--annotator {text}: expected COLUMN or NAME=COLUMN_0,COLUMN_1")
-        for column in scores or [name]:
-            pick_column(f"annotator {name}", (), columns, {f"annotator {name}": column}, path)
-        read = _number if scores else _sign
-        vectors = [[read(row.get(column), column, line, path) for line, row in rows] for column in scores or [name]]
-        named[name] = score_preferences(*vectors) if scores else vectors[0]
+        if not sign:
+            named[name] = name
+        elif name and colon and kind in ("judge", "likelihood", "reward"):
+            from trueline.models.rewards import RewardCheckpoint
+
+            makers: dict[str, Any] = {"judge": _model, "likelihood": lambda uri: Likelihood(_model(uri)), "reward": RewardCheckpoint}
+            named[name] = makers[kind](rest)
+        elif name and len(scores) == 2 and all(scores):
+            named[name] = scores
+        else:
+            raise InputError(
+                f"--annotator {text}: expected COLUMN, NAME=COLUMN_0,COLUMN_1, or NAME=judge:, likelihood: or reward: and a model"
+            )
     return named
 
 
-def _number(cell: Any, column: str, line: int, path: Path) -> float:
-    from trueline.errors import InputError
+@cache_
+def _model(uri: str) -> Any:
+    from trueline.models.loading import load_model
 
-    if cell is None or str(cell).strip().lower() in _MISSING:
-        return math.nan
-    try:
-        return float(cell)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}, line {line}: column {column!r} is {cell!r}; expected a number") from error
-
-
-def _sign(cell: Any, column: str, line: int, path: Path) -> float:
-    from trueline.errors import InputError
-
-    value = _number(cell, column, line, path)
-    if value not in (-1.0, 0.0, 1.0) and not math.isnan(value):
-        raise InputError(f"{path}, line {line}: column {column!r} is {cell!r}; expected 1, -1, 0 or nothing (scores: NAME=COL_0,COL_1)")
-    return value
-
-
-def _check_ids(rows: Rows, path: Path) -> None:
-    from trueline.errors import InputError
-
-    seen: dict[str, int] = {}
-    for line, row in rows:
-        if (identity := row.get("item_id")) is not None and seen.setdefault(str(identity), line) != line:
-            raise InputError(
-                f"{path}, line {line}: the item_id {identity!r} stands on line {seen[str(identity)]} too; give each pair its own"
-            )
-
-
-def _labels(rows: Rows, column: str, path: Path) -> list[str]:
-    from trueline.errors import InputError
-
-    for line, row in rows:
-        if row.get(column) is None or not str(row[column]).strip():
-            raise InputError(f"{path}, line {line}: column {column!r} is empty; give every row a cluster (its own where it stands alone)")
-    return [str(row[column]) for _, row in rows]
+    return load_model(uri)
 
 
 def _print(document: Mapping[str, Any], title: str) -> None:

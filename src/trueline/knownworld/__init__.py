@@ -20,11 +20,11 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 def load_model(name: str, **options: Any) -> Model:
-    """Load a shipped checkpoint, computed in float32.
+    """Load a shipped checkpoint, computed in float32, or the judge of planted preferences.
 
     Parameters
     ----------
-    name : {"base", "chat", "small"}
+    name : {"base", "chat", "small", "planted-judge"}
         What stands after ``world:``.
     **options
         Passed to the loader of local models.
@@ -34,9 +34,13 @@ def load_model(name: str, **options: Any) -> Model:
     InputError
         For an unknown name.
     """
+    if name == "planted-judge":
+        from trueline.knownworld.planted_pairs import PlantedJudge
+
+        return PlantedJudge(**options)
     from trueline.models.local import load
 
-    known = sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir())
+    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge"]
     if name not in known:
         raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
     return load(str(CHECKPOINTS / name), **{"dtype": "float32", "uri": f"world:{name}", **options})

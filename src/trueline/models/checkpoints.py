@@ -56,6 +56,32 @@ def read_checkpoint(
         raise ModelError(f"the model cannot be moved to device {device!r}: {error}") from error
 
 
+def read_classifier(path: str, device: str, what: str) -> tuple[Any, Any]:
+    """The tokenizer and the sequence classifier (float32, evaluation mode) of a local directory or hub id; ``what`` it should be, in words.
+
+    Raises ``ModelError``; a checkpoint without a classification head is refused, for it would get a random one.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    path = str(Path(path).expanduser()) if Path(path).expanduser().is_dir() else path
+    if Path(path).is_dir() and not any(Path(path).glob("*.safetensors")):
+        raise ModelError(f"{path} holds no safetensors weights; other formats can run code when loaded, so convert the checkpoint first")
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                path, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be loaded as a sequence-classification checkpoint: {error}") from error
+    if report["missing_keys"]:
+        lacking = sorted(report["missing_keys"])
+        raise ModelError(f"{path} lacks {len(lacking)} weights of {type(model).__name__} (first: {lacking[0]}); it is no {what}")
+    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    return tokenizer, model.to(where).eval()
+
+
 def weight_files(source: str, revision: str | None = None) -> list[Path]:
     """The safetensors files that a checkpoint is loaded from, in the order of their names; none when it has none."""
     from transformers.utils import cached_file

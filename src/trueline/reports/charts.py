@@ -231,6 +231,28 @@ def scatter(x: Any, y: Any, means: Curve | None, *, x_title: str, y_title: str) 
     return alt.layer(*layers).properties(width=260, height=230)
 
 
+def heatmap(rows: Sequence[str], columns: Sequence[str], values: Any, *, domain: tuple[float, float], numbers: bool = True) -> Any:
+    """A table of numbers as shades, the darkest at the top of ``domain``; (n_rows, n_columns) float64, a NaN stays an empty cell."""
+    alt = _alt()
+    table = np.asarray(values, dtype=np.float64)
+    down, across = [plain(n) for n in rows], [plain(n) for n in columns]
+    cells = [
+        {"row": down[i], "column": across[j], "value": round(float(table[i, j]), 3), "text": f"{table[i, j]:.2f}".replace("0.", ".", 1)}
+        for i, j in np.argwhere(np.isfinite(table))
+    ]
+    base = alt.Chart(_data(cells)).encode(
+        x=alt.X(
+            "column:N", sort=across, scale=alt.Scale(domain=across), axis=_axis("", labelAngle=-60, orient="top", ticks=False, domain=False)
+        ),
+        y=alt.Y("row:N", sort=down, scale=alt.Scale(domain=down), axis=_axis("", ticks=False, domain=False, labelLimit=190)),
+    )
+    shade = alt.Opacity("value:Q", scale=alt.Scale(domain=list(domain), range=[0.05, 0.75], clamp=True), legend=None)
+    layers = [base.mark_rect(color=_SERIES[0]).encode(opacity=shade)]
+    if numbers:
+        layers.append(base.mark_text(color=_INK, fontSize=9).encode(text="text:N"))
+    return alt.layer(*layers).properties(width={"step": 26}, height={"step": 20})
+
+
 def render(chart: Any, *, label: str, prefix: str) -> Html:
     """Return a chart as inline SVG with an accessible name; ``prefix`` keeps its ids apart from those of other charts on the page."""
     import vl_convert

@@ -88,8 +88,10 @@ class NLI:
 
     def _model(self) -> tuple[Any, Any, tuple[int, int, int], int]:
         if "model" not in self._loaded:
+            from trueline.models.checkpoints import read_classifier
+
             order = label_order(self._config(), self.labels)
-            tokenizer, model = _load(self.path, self.device)
+            tokenizer, model = read_classifier(self.path, self.device, "NLI checkpoint")
             if model.config.num_labels != len(_CLASSES):
                 raise ModelError(f"{self.path} has {model.config.num_labels} classes; an NLI judge has 3")
             self._loaded["model"] = (tokenizer, model, order, _limit(tokenizer, model))
@@ -133,32 +135,6 @@ def _files(path: str) -> list[Path]:
         except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
             raise ModelError(f"{path} is neither a directory nor a checkpoint on the Hub that can be reached: {error}") from error
     return sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".txt", ".model"))
-
-
-def _load(path: str, device: str) -> tuple[Any, Any]:
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from trueline.models.checkpoints import quiet
-
-    path = str(Path(path).expanduser()) if Path(path).expanduser().is_dir() else path
-    if Path(path).is_dir() and not any(Path(path).glob("*.safetensors")):
-        raise ModelError(f"{path} holds no safetensors weights; other formats can run code when loaded, so convert the checkpoint first")
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(path)
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                path, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be loaded as a sequence-classification checkpoint: {error}") from error
-    if report["missing_keys"]:
-        # a checkpoint without a classification head would get a random one
-        lacking = sorted(report["missing_keys"])
-        raise ModelError(f"{path} lacks {len(lacking)} weights of {type(model).__name__} (first: {lacking[0]}); it is no NLI checkpoint")
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    return tokenizer, model.to(where).eval()
 
 
 def _limit(tokenizer: Any, model: Any) -> int:
