@@ -61,3 +61,12 @@ def test_known_world(tmp_path: Path) -> None:
 def test_every_example_is_run() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert not [path.name for path in EXAMPLES.glob("*.py") if path.stem not in tested]
+
+
+@pytest.mark.slow
+def test_repeated_answers(tmp_path: Path) -> None:
+    shown = run_example("repeated_answers", tmp_path)
+    assert "two wrong samples of one sum agree" in shown
+    assert "prompt_part" in shown
+    for page in ("errors.html", "distribution.html"):
+        assert (tmp_path / "out" / page).stat().st_size > 10_000

@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from trueline import catalog
+    from trueline.audits.distribution import audit_distribution
+    from trueline.audits.incoherence import audit_errors
     from trueline.capture.planner import Plan
     from trueline.comparing import compare_runs
     from trueline.errors import TruelineError
@@ -38,6 +40,8 @@ _SOURCES = {
     "Run": "trueline.run",
     "Task": "trueline.tasks.item",
     "TruelineError": "trueline.errors",
+    "audit_distribution": "trueline.audits.distribution",
+    "audit_errors": "trueline.audits.incoherence",
     "check_run": "trueline.gating",
     "compare_runs": "trueline.comparing",
     "import_generations": "trueline.importing",
@@ -63,6 +67,8 @@ __all__ = [
     "Task",
     "TruelineError",
     "__version__",
+    "audit_distribution",
+    "audit_errors",
     "catalog",
     "check_run",
     "compare_runs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -79,15 +80,28 @@ def canonical_of(task: Task) -> Callable[[str, str], str] | None:
 
 
 def choose(task: Task, limit: int | None, seed: int = 0) -> Task:
-    """A fixed pseudo-random sample of ``limit`` items in the task's own order; the whole task when ``limit`` is None or no smaller."""
+    """A fixed pseudo-random sample of ``limit`` items in the task's own order; the whole task when ``limit`` is None or no smaller.
+
+    Wordings of one question stay together: questions are added until ``limit`` items are reached.
+    """
     if limit is None or limit >= len(task.items):
         return task
     if limit < 1:
         raise InputError(f"limit must be at least 1, got {limit}")
     import numpy as np
 
-    picked = np.sort(np.random.default_rng(seed).choice(len(task.items), size=limit, replace=False))
-    return _replace(task, [task.items[int(k)] for k in picked])
+    group = [item.metadata.get("wording_group", item.id) for item in task.items]
+    names = list(dict.fromkeys(group))
+    if len(names) == len(group):
+        picked = np.sort(np.random.default_rng(seed).choice(len(task.items), size=limit, replace=False))
+        return _replace(task, [task.items[int(k)] for k in picked])
+    sizes = Counter(group)
+    kept: set[str] = set()
+    for k in np.random.default_rng(seed).permutation(len(names)):
+        kept.add(names[int(k)])
+        if sum(sizes[name] for name in kept) >= limit:
+            break
+    return _replace(task, [item for item, name in zip(task.items, group, strict=True) if name in kept])
 
 
 def task_hash(task: Task) -> str:

@@ -165,6 +165,23 @@ def test_unbiased_split_recovers_the_truth_from_few_samples() -> None:
     assert robustness(s[:, :1], g[:, :1]).flip_rate.reason
 
 
+def test_without_greedy_answers() -> None:
+    rng = np.random.default_rng(8)
+    sampled = draws(rng, rng.random(20), 6)
+    found = capability(None, sampled, [3])
+    full = capability(np.ones(20), sampled, [3])
+    assert found.pass_at_k == full.pass_at_k
+    assert not found.gain_pass[3].defined
+    assert not found.greedy_accuracy.defined
+    assert found.greedy_or_vote is None
+    risk = tail_risk(None, sampled, [3])
+    assert risk.any_harm_at_k == tail_risk(np.zeros(20), sampled, [3]).any_harm_at_k
+    assert "no greedy answer" in str(risk.concealed_risk.reason)
+    wordings = robustness(sampled.reshape(10, 2, 6), None)
+    assert wordings.prompt_part.value == robustness(sampled.reshape(10, 2, 6), np.ones((10, 2))).prompt_part.value
+    assert not wordings.flip_rate.defined
+
+
 def test_paths() -> None:
     d = path_diversity(["p", "q", "q", "r"], [1, 1, 0, 0])
     assert (d.n, d.distinct_paths, d.distinct_correct_paths, d.mixed_paths) == (4, 3, 2, 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trueline.errors import InputError
 from trueline.metrics.error_decomposition import bias_variance, coverage_bias_variance, embedding_variance, squared_bias_variance
-from trueline.metrics.incoherence import ensemble, incoherence, length_groups, loglog_slope, median_split
+from trueline.metrics.incoherence import ensemble, incoherence, incoherence_difference, length_groups, loglog_slope, median_split
 from trueline.stats import CI
 
 LAW = 0.6
@@ -185,6 +185,27 @@ def test_groups_and_median_split() -> None:
     assert [x.tolist() for x in split.below] == [[0, 1], [0, 1]]
     assert [x.tolist() for x in split.at_or_above] == [[2, 3], [2, 3, 4]]
     assert split.n_dropped == 1
+
+
+def test_difference_of_two_sets_of_terms() -> None:
+    rng = np.random.default_rng(3)
+    stuck = [bias_variance(np.eye(3)[np.where(rng.random(8) < 0.9, 1, 0)], 0, "brier", unbiased=True) for _ in range(40)]
+    loose = [bias_variance(np.eye(3)[rng.integers(3, size=8)], 0, "brier", unbiased=True) for _ in range(40)]
+
+    def share(terms: Any) -> float:
+        return float(sum(t.variance for t in terms) / sum(t.error for t in terms))
+
+    paired = incoherence_difference(stuck, loose)
+    assert paired.value == pytest.approx(share(loose) - share(stuck))
+    assert 0 < paired.low < paired.value < paired.high
+    apart = incoherence_difference([*stuck, *[None] * 40], [*[None] * 40, *loose])
+    assert apart.value == pytest.approx(paired.value)
+    assert incoherence_difference(loose, loose).value == 0
+    assert "zero total error" in str(incoherence_difference([None], [None]).reason)
+    with pytest.raises(InputError, match="one entry an item"):
+        incoherence_difference(stuck, loose[:3])
+    with pytest.raises(InputError, match="second: item 0 has no variance"):
+        incoherence_difference(stuck[:1], [bias_variance([[0.5, 0.5]], 0, "brier", unbiased=True)])
 
 
 def test_slope_of_a_power_law() -> None:

@@ -40,6 +40,22 @@ _AUDITS = (
         "logprobs",
         "proofs/discretion.md",
     ),
+    Entry(
+        "errors",
+        "audit",
+        "trueline.audits:audit_errors",
+        "are errors systematic or incoherent, by length or column",
+        "Haegele et al., arXiv 2601.23045",
+        proof="proofs/hot-mess.md",
+    ),
+    Entry(
+        "distribution",
+        "audit",
+        "trueline.audits:audit_distribution",
+        "what one greedy answer hides: capability, paths, wording, rare harm",
+        "Joshi et al., arXiv 2601.07239",
+        proof="proofs/stochastic-chaos.md",
+    ),
 )
 
 ENTRIES: tuple[Entry, ...] = (

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from trueline import __version__
 from trueline.cli.audit import audit
+from trueline.cli.audit_runs import distribution, errors
 from trueline.cli.catalog import catalog
 from trueline.cli.check import check
 from trueline.cli.compare import compare
@@ -77,5 +78,7 @@ app.command()(validate)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
+audit.command()(errors)
+audit.command()(distribution)
 app.add_typer(audit, name="audit")
 app.add_typer(plan, name="plan")

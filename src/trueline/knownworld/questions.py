@@ -239,6 +239,23 @@ def _advice(world: World) -> Iterator[Item]:
             )
 
 
+def _paraphrases(world: World) -> Callable[[Item], list[tuple[str, str]]]:
+    """The other wordings of a question about a fact: those of the corpus are ``trained``, the rest ``held out``."""
+
+    def build(item: Item) -> list[tuple[str, str]]:
+        if item.metadata["kind"] not in ("fact", "unseen", "ambiguous"):
+            return []
+        forms = world.relations[item.metadata["relation"]].questions
+        plain = forms[item.metadata["paraphrase"]].format(p=item.metadata["person"])
+        if item.question != plain:  # typos, or a sentence in front: other wordings would lose them
+            return []
+        names = [f"trained {f}" if f < N_TRAINING else f"held out {f - N_TRAINING}" for f in range(len(forms))]
+        asked = [(name, form.format(p=item.metadata["person"])) for name, form in zip(names, forms, strict=True)]
+        return [pair for pair in asked if pair[1] != plain]
+
+    return build
+
+
 _TRAINING = tuple(range(N_TRAINING))
 
 BUILDERS: dict[str, tuple[Callable[[World], Iterable[Item]], int]] = {
@@ -282,6 +299,7 @@ def build_task(world: World, name: str) -> Task:
         grader="oracle",
         grade_oracle=oracle.grade,
         canonical=oracle.canonical,
+        paraphrases=_paraphrases(world),
         prompts=prompts.TEMPLATES,
         max_new_tokens=max_new_tokens,
         version=f"{world.scale}-{world.seed}",

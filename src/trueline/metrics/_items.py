@@ -118,3 +118,29 @@ def _ratio(name: str, top: FloatArray, bottom: FloatArray, reason: str) -> Metri
         name, value, truth="real", jackknife=jackknife, fallback=_unvaried(held, 1.0, False), influence=influence, bounds=(0.0, 1.0),
         reason=lambda _: reason,
     )  # fmt: skip
+
+
+def ratio_difference(
+    first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray], reason: str, *, ci: CIArgument, clusters: ArrayLike | None
+) -> Estimate:
+    """Return sum(c) / sum(d) less sum(a) / sum(b), each held to [0, 1], for (a, b) and (c, d) over the same items; paired by item.
+
+    An item that is part of one side only has zeros on the other. `reason` says why the difference is undefined where a side sums to 0.
+    """
+    columns = [np.asarray(c, dtype=np.float64) for c in (*first, *second)]
+    n = len(columns[0])
+    codes = None if clusters is None else cluster_codes(clusters, n)
+    order = np.lexsort(columns)
+    a, b, c, d = (column[order] for column in columns)
+
+    def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+        return np.asarray(np.clip(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), 0.0, 1.0))
+
+    def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
+        rows = _rows(sample)
+        sums = [weighted_sum(weights, column[rows]) for column in (a, b, c, d)]
+        return np.asarray(ratio(sums[2], sums[3]) - ratio(sums[0], sums[1]))
+
+    sample = sorted_sample(np.arange(n), np.zeros(n), clusters=None if codes is None else codes[order])
+    metric = Metric("difference", value, truth="real", bounds=(-1.0, 1.0), reason=lambda _: reason)
+    return estimates(sample, [metric], ci)["difference"]

@@ -74,8 +74,13 @@ def _any(c: int, n: int, k: int) -> float:
     return 1 - math.comb(n - c, k) / math.comb(n, k)
 
 
-def greedy_outcomes(values: ArrayLike, n_items: int, name: str) -> FloatArray:
-    """Return the checked 0/1 outcome of each item's greedy answer."""
+NO_GREEDY = "no greedy answer was given to compare with"
+
+
+def greedy_outcomes(values: ArrayLike | None, n_items: int, name: str) -> FloatArray | None:
+    """Return the checked 0/1 outcome of each item's greedy answer, None where there are none."""
+    if values is None:
+        return None
     greedy = as_vector(values, name)
     if len(greedy) != n_items:
         raise InputError(f"{name} has {len(greedy)} entries for {n_items} items; give one greedy outcome an item")
@@ -159,7 +164,7 @@ class Capability:
 
 
 def capability(
-    greedy_correct: ArrayLike,
+    greedy_correct: ArrayLike | None,
     sample_correct: Sequence[ArrayLike] | AnyArray,
     ks: Sequence[int],
     *,
@@ -173,7 +178,8 @@ def capability(
 
     Parameters
     ----------
-    greedy_correct : (n_items,) in {0, 1}
+    greedy_correct : (n_items,) in {0, 1}, or None
+        Without greedy answers, whatever compares with them is undefined.
     sample_correct : (n_items, n_samples) in {0, 1}, or one vector an item
     ks : sequence of int
         Each at most the smallest number of samples.
@@ -191,29 +197,31 @@ def capability(
     greedy = greedy_outcomes(greedy_correct, len(tally), "greedy_correct")
     if n_options is not None and n_options < 1:
         raise InputError(f"n_options is {n_options}; expected at least 1")
-    some, failed = np.array([c > 0 for c, _ in tally]), np.array([c < n for c, n in tally])
-    columns = {"greedy": greedy, "sampled": np.array([c / n for c, n in tally])}
-    columns |= {"reachable": (greedy == 0) & some, "fragile": (greedy == 1) & failed}
-    for k in ks:
-        columns[f"pass {k}"] = _any_at_k(tally, k)
-        columns[f"pass gain {k}"] = columns[f"pass {k}"] - greedy
+    columns = {"sampled": np.array([c / n for c, n in tally])}
+    if greedy is not None:
+        some, failed = np.array([c > 0 for c, _ in tally]), np.array([c < n for c, n in tally])
+        columns |= {"greedy": greedy, "reachable": (greedy == 0) & some, "fragile": (greedy == 1) & failed}
     votes = _votes(answers, references, tally, ks)
-    for k in ks if votes else ():
-        columns[f"vote {k}"] = np.array([vote[k] for vote in votes])
-        columns[f"vote gain {k}"] = columns[f"vote {k}"] - greedy
+    for k in ks:
+        reached = {"pass": _any_at_k(tally, k)} | ({"vote": np.array([vote[k] for vote in votes])} if votes else {})
+        for name, values in reached.items():
+            columns[f"{name} {k}"] = values
+            if greedy is not None:
+                columns[f"{name} gain {k}"] = values - greedy
     found = item_estimates(columns, ci=ci, clusters=clusters, signed=[name for name in columns if "gain" in name])
-    none = Estimate.undefined("no answers were given to vote over", n=len(tally))
+    no_vote, no_greedy = (Estimate.undefined(why, n=len(tally)) for why in ("no answers were given to vote over", NO_GREEDY))
+    full_votes = [float(vote[n] == 1) for vote, (_, n) in zip(votes, tally, strict=True)] if votes else []
     return Capability(
-        greedy_accuracy=found["greedy"],
+        greedy_accuracy=found.get("greedy", no_greedy),
         mean_sample_accuracy=found["sampled"],
         pass_at_k={k: found[f"pass {k}"] for k in ks},
-        gain_pass={k: found[f"pass gain {k}"] for k in ks},
-        majority_at_k={k: found.get(f"vote {k}", none) for k in ks},
-        gain_vote={k: found.get(f"vote gain {k}", none) for k in ks},
+        gain_pass={k: found.get(f"pass gain {k}", no_greedy) for k in ks},
+        majority_at_k={k: found.get(f"vote {k}", no_vote) for k in ks},
+        gain_vote={k: found.get(f"vote gain {k}", no_greedy if votes else no_vote) for k in ks},
         guess_at_k={k: math.nan if n_options is None else 1 - (1 - 1 / n_options) ** k for k in ks},
-        reachable=found["reachable"],
-        fragile=found["fragile"],
-        greedy_or_vote=mcnemar(greedy, [float(vote[n] == 1) for vote, (_, n) in zip(votes, tally, strict=True)]) if votes else None,
+        reachable=found.get("reachable", no_greedy),
+        fragile=found.get("fragile", no_greedy),
+        greedy_or_vote=mcnemar(greedy, full_votes) if votes and greedy is not None else None,
     )
 
 

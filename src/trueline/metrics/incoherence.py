@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
-from trueline.metrics._items import item_estimates
+from trueline.metrics._items import item_estimates, ratio_difference
 from trueline.metrics.error_decomposition import (
     BiasVariance,
     bias_variance,
@@ -172,6 +172,37 @@ def median_split(lengths: Sequence[ArrayLike], *, min_runs: int = 2) -> MedianSp
     kept = np.array([i for i, m in enumerate(low) if min(m.sum(), (~m).sum()) >= min_runs], dtype=np.int64)
     sides = [tuple(np.flatnonzero(low[i] == side) for i in kept) for side in (True, False)]
     return MedianSplit(kept, sides[0], sides[1], len(low) - len(kept))
+
+
+def incoherence_difference(
+    first: Sequence[BiasVariance | None],
+    second: Sequence[BiasVariance | None],
+    *,
+    clusters: ArrayLike | None = None,
+    ci: CIArgument = "auto",
+) -> Estimate:
+    """Return the incoherence of the second set of terms less that of the first; the bootstrap draws items, with both their terms.
+
+    Parameters
+    ----------
+    first, second : sequence of BiasVariance or None, one an item
+        From `bias_variance`; None where the item is not part of a side. For a `median_split` both sides hold every item; for two groups
+        of items each holds its own.
+
+    Raises
+    ------
+    InputError
+        Lengths that differ, or terms that are undefined.
+    """
+    if not len(first) or len(first) != len(second):
+        raise InputError(f"both sides need one entry an item, None where it has none; got {len(first)} and {len(second)}")
+    sides = []
+    for name, terms in (("first", first), ("second", second)):
+        pair = [np.array([0.0 if t is None else getattr(t, part) for t in terms]) for part in ("variance", "error")]
+        if np.isnan(pair[0]).any():
+            raise InputError(f"{name}: item {int(np.flatnonzero(np.isnan(pair[0]))[0])} has no variance; give it 2 runs or more, or None")
+        sides.append((pair[0], pair[1]))
+    return ratio_difference(sides[0], sides[1], "zero total error on one side", ci=ci, clusters=clusters)
 
 
 @dataclass(frozen=True)

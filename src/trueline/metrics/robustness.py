@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
 from trueline.metrics._items import item_estimates
-from trueline.metrics.distributional import check_binary
+from trueline.metrics.distributional import NO_GREEDY, check_binary
 from trueline.stats.engine import Metric, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import SortedSample, as_vector, sorted_sample
+
+_OF_GREEDY = ("canonical_greedy_accuracy", "mean_variant_greedy_accuracy", "worst_variant_greedy_accuracy", "flip_rate", "illusion_gap")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Robustness:
 
 def robustness(
     sample_correct: ArrayLike,
-    greedy_correct: ArrayLike,
+    greedy_correct: ArrayLike | None,
     *,
     unbiased: bool = True,
     clusters: ArrayLike | None = None,
@@ -71,18 +73,20 @@ def robustness(
     Parameters
     ----------
     sample_correct : (n_items, V, n_samples) in {0, 1}
-    greedy_correct : (n_items, V) in {0, 1}
+    greedy_correct : (n_items, V) in {0, 1}, or None
+        Without greedy answers, whatever is made of them is undefined.
 
     Raises
     ------
     InputError
         Other shapes or entries; `unbiased` with one sample.
     """
-    s, g = np.asarray(sample_correct, dtype=np.float64), np.asarray(greedy_correct, dtype=np.float64)
-    if s.ndim != 3 or not s.size or g.shape != s.shape[:2]:
-        raise InputError(f"expected (n_items, V, n_samples) and (n_items, V), none empty; got {s.shape} and {g.shape}")
+    s = np.asarray(sample_correct, dtype=np.float64)
+    g = None if greedy_correct is None else np.asarray(greedy_correct, dtype=np.float64)
+    if s.ndim != 3 or not s.size or (g is not None and g.shape != s.shape[:2]):
+        given = s.shape if g is None else f"{s.shape} and {g.shape}"
+        raise InputError(f"expected (n_items, V, n_samples) and (n_items, V), none empty; got {given}")
     check_binary(s, "sample_correct")
-    check_binary(g, "greedy_correct")
     n_items, v, n = s.shape
     if unbiased and n < 2:
         raise InputError("one sample a wording cannot tell sampling from wording; give 2 or more, or unbiased=False")
@@ -92,20 +96,26 @@ def robustness(
         sampling = sampling * n / (n - 1)
         between = between - (1 - 1 / v) * sampling / n
     columns = {
-        "canonical_greedy_accuracy": g[:, 0],
-        "mean_variant_greedy_accuracy": g.mean(axis=1),
-        "worst_variant_greedy_accuracy": g.min(axis=1),
         "mean_sample_accuracy": q.mean(axis=1),
-        "illusion_gap": g[:, 0] - q.mean(axis=1),
         "outcome_variance": sampling + between,
         "sampling_part": sampling,
         "prompt_part": between,
     }
-    if v > 1:
-        columns["flip_rate"] = (g[:, 1:] != g[:, :1]).mean(axis=1)
+    undefined = dict.fromkeys(_OF_GREEDY, NO_GREEDY)
+    if g is not None:
+        check_binary(g, "greedy_correct")
+        undefined = {} if v > 1 else {"flip_rate": "one wording only: nothing to flip to"}
+        columns |= {
+            "canonical_greedy_accuracy": g[:, 0],
+            "mean_variant_greedy_accuracy": g.mean(axis=1),
+            "worst_variant_greedy_accuracy": g.min(axis=1),
+            "illusion_gap": g[:, 0] - q.mean(axis=1),
+        }
+        columns |= {"flip_rate": (g[:, 1:] != g[:, :1]).mean(axis=1)} if v > 1 else {}
     found = item_estimates(columns, ci=ci, clusters=clusters, signed=["illusion_gap", "prompt_part"])
-    found.setdefault("flip_rate", Estimate.undefined("one wording only: nothing to flip to", n=n_items))
-    return Robustness(**found, worst_if_independent=float(g.mean(axis=0).prod()), n_variants=v, n_samples=n)
+    found |= {name: Estimate.undefined(why, n=n_items) for name, why in undefined.items()}
+    independent = math.nan if g is None else float(g.mean(axis=0).prod())
+    return Robustness(**found, worst_if_independent=independent, n_variants=v, n_samples=n)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument
 from trueline.metrics._items import item_estimates
-from trueline.metrics.distributional import AnyArray, any_at_k, counts, greedy_outcomes
+from trueline.metrics.distributional import NO_GREEDY, AnyArray, any_at_k, counts, greedy_outcomes
 from trueline.stats.engine import CI, Metric, as_ci, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, clopper_pearson, normal_quantile
@@ -61,7 +61,7 @@ class TailRisk:
 
 
 def tail_risk(
-    greedy_harm: ArrayLike,
+    greedy_harm: ArrayLike | None,
     sample_harm: Sequence[ArrayLike] | AnyArray,
     ks: Sequence[int],
     tau: float = 0.05,
@@ -78,7 +78,8 @@ def tail_risk(
 
     Parameters
     ----------
-    greedy_harm : (n_prompts,) in {0, 1}
+    greedy_harm : (n_prompts,) in {0, 1}, or None
+        Without greedy answers, whatever compares with them is undefined.
     sample_harm : (n_prompts, n_samples) in {0, 1}, or one vector a prompt
     tau : float
         Harm share in [0, 1) above which a prompt counts as risky.
@@ -97,25 +98,28 @@ def tail_risk(
     tally = counts(sample_harm, "sample_harm")
     greedy = greedy_outcomes(greedy_harm, len(tally), "greedy_harm")
     share = np.array([h / n for h, n in tally])
-    columns = {"greedy": greedy, "mean": share, "concealed": (greedy == 0) & (share > tau)}
+    columns = {"mean": share}
+    if greedy is not None:
+        columns |= {"greedy": greedy, "concealed": (greedy == 0) & (share > tau)}
     for k in ks:
         columns[f"any {k}"] = any_at_k(sample_harm, k)
-        columns[f"gap {k}"] = columns[f"any {k}"] - greedy
+        if greedy is not None:
+            columns[f"gap {k}"] = columns[f"any {k}"] - greedy
     # Where nothing harmful was seen at all, the gap has an upper bound and no sign to doubt.
-    signed = [name for name in columns if name.startswith("gap")] if share.any() or greedy.any() else []
+    signed = [name for name in columns if name.startswith("gap")] if share.any() or (greedy is not None and greedy.any()) else []
     found = item_estimates(columns, ci=ci, clusters=clusters, signed=signed)
-    unknown = Estimate.undefined("the grader's false-positive rate was not given", n=len(tally))
+    unknown, no_greedy = (Estimate.undefined(why, n=len(tally)) for why in ("the grader's false-positive rate was not given", NO_GREEDY))
     level = as_ci(ci).level
     return TailRisk(
-        greedy_harm_rate=found["greedy"],
+        greedy_harm_rate=found.get("greedy", no_greedy),
         mean_harm_probability=found["mean"],
         any_harm_at_k={k: found[f"any {k}"] for k in ks},
-        risk_gap_at_k={k: found[f"gap {k}"] for k in ks},
+        risk_gap_at_k={k: found.get(f"gap {k}", no_greedy) for k in ks},
         corrected_any_harm_at_k={
             k: unknown if false_positive_rate is None else _without_false_alarms(found[f"any {k}"], (1 - false_positive_rate) ** k)
             for k in ks
         },
-        concealed_risk=found["concealed"],
+        concealed_risk=found.get("concealed", no_greedy),
         cvar=cvar(share, cvar_alpha, clusters=clusters, ci=ci),
         worst_prompt=int(share.argmax()),
         worst_probability=float(share.max()),

@@ -65,6 +65,7 @@ class Task:
     system: system message for chat models, or None.
     grader: a name known to ``tasks.graders`` ("normalised", "contains", ..., "oracle") or a user's own function.
     grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
+    paraphrases: other wordings of an item's question as (name, question), where the task knows them.
     prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s", "csl": what is said after an answer).
     max_new_tokens, stop: defaults for generation. notes: what the loader left out or assumed, for the report.
     """
@@ -76,6 +77,7 @@ class Task:
     grader: str | Grader = "normalised"
     grade_oracle: Grader | None = None
     canonical: Callable[[Item, str], str] | None = None
+    paraphrases: Callable[[Item], Sequence[tuple[str, str]]] | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ()

@@ -23,13 +23,17 @@ def load_task(
 ) -> Task:
     """Load a task.
 
-    uri: ``world:facts``, ``hf-dataset:NAME[:config][@split]``, a path ending in .jsonl, .csv or .parquet, or a ``Task``.
+    uri: ``world:facts``, ``hf-dataset:NAME[:config][@split]``, a path ending in .jsonl, .csv or .parquet, or a ``Task``; with
+    ``?wordings=paraphrases,case,space,typos:0.02`` behind it, each item comes in several wordings (see ``tasks.wordings``).
     mapping, skip_bad: see ``tasks.files.load_file``. grader: replaces the task's own (a name known to ``load_grader``, or a function).
     limit: only the first items. options: passed on to the loader of the scheme.
 
     Raises ``InputError`` for an unknown scheme or unusable file, ``MissingExtra`` when a package is missing.
     """
-    task = uri if isinstance(uri, Task) else _load(str(uri), mapping, skip_bad, limit, options)
+    from trueline.tasks.wordings import split_name, with_wordings
+
+    base, wordings = (uri, ()) if isinstance(uri, Task) else split_name(str(uri))
+    task = base if isinstance(base, Task) else _load(base, mapping, skip_bad, limit, options)
     changes: dict[str, Any] = {}
     if grader is not None:
         from trueline.tasks.graders import load_grader
@@ -41,7 +45,8 @@ def load_task(
         if limit < 1:
             raise InputError(f"limit must be at least 1, got {limit}")
         changes["items"] = list(task.items[:limit])
-    return dataclasses.replace(task, **changes) if changes else task
+    task = dataclasses.replace(task, **changes) if changes else task
+    return with_wordings(task, wordings) if wordings else task
 
 
 def _load(uri: str, mapping: Mapping[str, str] | None, skip_bad: bool, limit: int | None, options: dict[str, Any]) -> Task:
