@@ -93,6 +93,7 @@ ANNOTATOR_METRICS = tuple(
         ("PlackettLuce", "Plackett-Luce model of partial rankings", _STUTZ),
         ("leave_one_reader_out_agreement", "agreement of each reader with the others", _STUTZ),
         ("ua_topk_accuracy", "top-k accuracy averaged over plausible truths", _STUTZ),
+        ("ua_evaluate", "any metric of scores, averaged over plausible truths", _STUTZ),
         ("MonteCarloConformal", "conformal sets for truth that is a law", "Stutz et al., arXiv 2307.09302"),
     )
 )

@@ -11,6 +11,7 @@ from trueline.metrics.annotators.adjusted import (
     ua_set_accuracy,
     ua_topk_accuracy,
 )
+from trueline.metrics.annotators.adjusted_scores import drawn_errors, ua_evaluate
 from trueline.metrics.annotators.agreement import leave_one_reader_out_agreement, reader_agreement
 from trueline.metrics.annotators.certainty import annotation_certainty, group_certainty, rank_certainty, topk_weights
 from trueline.metrics.annotators.dirichlet_irn import DirichletIRN, dirichlet_argmax
@@ -42,6 +43,7 @@ __all__ = [
     "average_overlap",
     "conformity_threshold",
     "dirichlet_argmax",
+    "drawn_errors",
     "ecdf_corrected",
     "expected_conformity",
     "group_certainty",
@@ -55,6 +57,7 @@ __all__ = [
     "standard_topk_accuracy",
     "topk_weights",
     "ua_average_overlap",
+    "ua_evaluate",
     "ua_set_accuracy",
     "ua_topk_accuracy",
     "weighted_conformity_threshold",
