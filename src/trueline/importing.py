@@ -172,7 +172,7 @@ class _Importer:
             path.unlink()
         for writer in writers:
             writer.close()
-        items = pa.concat_tables(self.items) if self.items else None
+        items = pa.concat_tables(self.items, promote_options="default") if self.items else None
         for k, path in enumerate(buckets):
             inside = np.flatnonzero(bucket_of == k)
             if items is not None and len(inside):
@@ -197,7 +197,7 @@ class _Importer:
 
     def finish(self) -> None:
         """Write the items and the verdicts."""
-        self.directory.write_table("items.parquet", pa.concat_tables(self.items))
+        self.directory.write_table("items.parquet", pa.concat_tables(self.items, promote_options="default"))
         self.directory.write_table("grades.parquet", pa.concat_tables(self.grades))
 
 

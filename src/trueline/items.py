@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from trueline.errors import InputError
+from trueline.tasks.annotations import from_json, to_json
 from trueline.tasks.item import Item, Task
 
 SCHEMA = pa.schema(
@@ -27,7 +28,8 @@ SCHEMA = pa.schema(
 
 
 def items_table(items: Iterable[Item]) -> pa.Table:
-    """``items.parquet`` of a task."""
+    """``items.parquet`` of a task; a column ``annotations`` (JSON) where any item has some."""
+    items = list(items)
     rows = [
         {
             "item_id": item.id,
@@ -40,7 +42,10 @@ def items_table(items: Iterable[Item]) -> pa.Table:
         }
         for index, item in enumerate(items)
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    if any(item.annotations for item in items):
+        table = table.append_column("annotations", pa.array([to_json(item.annotations) for item in items], pa.string()))
+    return table
 
 
 def task_from(manifest: Mapping[str, Any], table: pa.Table) -> Task:
@@ -64,6 +69,7 @@ def task_from(manifest: Mapping[str, Any], table: pa.Table) -> Task:
             cluster=row["cluster"],
             metadata=json.loads(row["metadata"] or "{}"),
             truth=json.loads(row["truth"] or "{}"),
+            annotations=from_json(row.get("annotations")),
         )
         for row in table.to_pylist()
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueline.annotated import read_annotators
 from trueline.errors import InputError
 from trueline.stats.estimate import Estimate
 
@@ -63,6 +64,7 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
     scores = run.scores
     names = [c for c in scores.columns if c != "item_id"]
     truth = read_truth(run)
+    people = read_annotators(run, truth)
     order = {item: k for k, item in enumerate(scores["item_id"].to_list())}
     rows = np.array([order[i] for i in truth.item_ids], dtype=np.int64)
     info = run.score_info
@@ -70,6 +72,8 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
     for name in names:
         values = scores[name].to_numpy().astype(np.float64)[rows]
         estimates = validate_scores(values, truth, stated=name in STATED, level=level, n_boot=n_boot, seed=seed)
+        if people is not None and people.problem is None:
+            estimates |= people.adjusted(values, truth, level=level, n_boot=n_boot, seed=seed)
         missing = int(np.isnan(values).sum())
         reasons = info.get(name, {}).get("reasons", {})
         table[name] = {"metrics": _json(estimates), "n_missing": missing, "reasons": reasons}
@@ -85,6 +89,7 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
         "grader": run.manifest["task"].get("grader"),
         "headline": _json(headline(truth, level=level, n_boot=n_boot, seed=seed)),
         "estimators": table,
+        **({} if people is None else {"annotators": people.document(truth, level=level, n_boot=n_boot, seed=seed)}),
         "left_out": {name: entry["left_out"] for name, entry in info.items() if "left_out" in entry},
         "warnings": warnings(run, truth, table),
     }

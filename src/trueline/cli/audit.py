@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trueline.cli.annotators import annotators
 from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, clean, interval, out, plain, print_json, progress, say
 
 audit = typer.Typer(no_args_is_help=True, help="Audit a table or a run for one behaviour.")
@@ -52,6 +53,8 @@ _Cache = Annotated[
 ]
 _Report = Annotated[Path | None, typer.Option(help="Write an HTML report there.", show_default=False)]
 _Save = Annotated[Path | None, typer.Option(help="Write the table with a column a principle and an annotator.", show_default=False)]
+
+audit.command()(annotators)
 
 
 @audit.command()

@@ -172,6 +172,8 @@ def print_metrics(document: Mapping[str, Any], title: str = "", top: int | None 
         console.print(plain(title, "bold"))
     for name, estimate in document.get("headline", {}).items():
         console.print(plain(f"{name.replace('_', ' ')}: {interval(estimate, 3)}  (n = {estimate.get('n')})"))
+    for line in annotator_lines(document.get("annotators")):
+        console.print(plain(line), soft_wrap=True)
     known = any("spearman_total" in entry["metrics"] for entry in document["estimators"].values())
     names = ("auroc", "prr", "spearman_total" if known else "smooth_ece")
     console.print(metrics_table(document, names, top))
@@ -199,6 +201,24 @@ def calibration_line(document: Mapping[str, Any]) -> str:
         return ""
     shown = f"calibration error of {name}: {interval(smooth)} (smooth ECE), debiased {interval(debiased)}"
     return f"{shown}, binned {interval({'value': binned['value']})}" if binned else shown
+
+
+def annotator_lines(summary: Mapping[str, Any] | None) -> list[str]:
+    """What annotators who disagree say about the labels and about each prediction of them."""
+    if summary is None:
+        return []
+    if "problem" in summary:
+        return [f"annotators: {summary['problem']}"]
+    lines = [
+        f"annotators: {summary['n_answers']} answers on {summary['n_annotated']} items; certainty of the label "
+        f"{interval(summary['certainty'])}, ambiguous {interval(summary['ambiguous'])}, agreement {interval(summary['agreement'])}"
+    ]
+    for name, e in summary["predictions"].items():
+        lines.append(
+            f"{name}: against the most voted label {interval(e['standard'])}, a fresh annotator {interval(e['votes'])}, "
+            f"supported by the annotations {interval(e['adjusted'])}"
+        )
+    return lines
 
 
 def left_out_lines(left_out: Mapping[str, str]) -> list[str]:

@@ -171,6 +171,17 @@ def reliability(bins: Curve, counts: Any, smooth: Curve, *, x: str = "confidence
     return alt.layer(_reference([(0, 0), (1, 1)]), band, line, whisker, dot).properties(width=260, height=260)
 
 
+def histogram(counts: Sequence[int], *, x: str, y: str) -> Any:
+    """Counts in equal bins of [0, 1]."""
+    alt = _alt()
+    edges = np.linspace(0, 1, len(counts) + 1)
+    data = _data([{"low": _round(a), "high": _round(b), "n": int(n)} for a, b, n in zip(edges, edges[1:], counts, strict=False)])
+    x_code = alt.X("low:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=_axis(x, tickCount=5, format="%"))
+    bars = alt.Chart(data).mark_rect(color=_SERIES[0], opacity=0.75)
+    zero = alt.Y("n:Q", scale=alt.Scale(zero=True), axis=_axis(y, tickCount=5))
+    return bars.encode(x=x_code, x2="high:Q", y=zero, y2=alt.datum(0)).properties(width=260, height=230)
+
+
 def forest(names: Sequence[str], value: Any, low: Any, high: Any, *, title: str, mark: float | None = None) -> Any:
     """Values with their intervals, one row an estimator in the given order. ``mark``: a vertical line, such as chance."""
     alt = _alt()

@@ -88,9 +88,9 @@ def _forest(a: str, b: str, entries: Sequence[Mapping[str, Any]], document: Mapp
     names = [f"{_name(e)} {_p(e['p_adjusted'])}" for e in drawn]
     chart = charts.forest(names, values, lows, highs, title=f"{b} better  \u2190  difference  \u2192  {a} better", mark=0.0)
     text = (
-        f"Paired differences with their {100 * document['level']:g} % intervals and adjusted p-values. Right of the dashed line {a} is better; "
-        "where less is better (errors, AURC, Brier) the sign is turned. An interval is of one difference alone: with several tests, "
-        "the adjusted p decides."
+        f"Paired differences with their {100 * document['level']:g} % intervals and adjusted p-values. Right of the dashed line {a} is "
+        "better; where less is better (errors, AURC, Brier) the sign is turned. An interval is of one difference alone: with several "
+        "tests, the adjusted p decides."
     )
     return el("div", charts.figure(chart, label=f"Forest plot of {a} against {b}", prefix=anchor, caption=text), cls="charts")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trueline.errors import InputError
-from trueline.reports import headline, items, missing, plots, sections
+from trueline.reports import annotators, headline, items, missing, plots, sections
 from trueline.reports.data import RunLike, RunView, read_run
 from trueline.reports.glossary import glossary
 from trueline.reports.html import Html, el, page, plain
@@ -116,6 +116,7 @@ _CONTENTS = (
     ("calibration", "Calibration"),
     ("curves", "Curves"),
     ("truth", "True uncertainty"),
+    ("annotators", "Annotators"),
     ("items", "Items"),
     ("failures", "Missing numbers"),
 )
@@ -131,11 +132,22 @@ def _run(run: RunLike, view: RunView, anchor: str, caps: sections.Caps, several:
         "calibration": ("Calibration: does confidence mean what it says?", [plots.calibration(view, anchor)]),
         "curves": ("Telling right from wrong", [plots.discrimination(view, caps, anchor)]),
         "truth": ("True against estimated uncertainty", [plots.known_world(view, caps, anchor)]),
+        "annotators": ("Annotators who disagree", _annotators(view, anchor)),
         "items": ("Most and least certain items", [items.items(view, choice, found, caps)]),
         "failures": ("Failures and missing numbers", [missing.failures(view, caps)]),
     }
-    parts = [sections.section(f"{anchor}-{key}", title, *inside, level=3 if several else 2) for key, (title, inside) in content.items()]
+    parts = [
+        sections.section(f"{anchor}-{key}", title, *inside, level=3 if several else 2) for key, (title, inside) in content.items() if inside
+    ]
     return el("section", el("h2", sections.title(view)) if several else None, *parts, id=anchor)
+
+
+def _annotators(view: RunView, anchor: str) -> list[object]:
+    summary = view.metrics.get("annotators")
+    if summary is None:
+        return []
+    metrics = {name: entry["metrics"] for name, entry in view.metrics["estimators"].items()}
+    return [annotators.annotators(summary, {n: metrics[n] for n in view.ranked() if n in metrics}, f"{anchor}-annotators")]
 
 
 def _footer() -> Html:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trueline.errors import InputError, MissingExtra, nearest
+from trueline.tasks.annotations import PREFIX, annotations_of, majority
 from trueline.tasks.item import Item, Task
 from trueline.tasks.tables import BadLines, as_text, as_texts, check_mapping, find_file, pick_column, read_rows
 
@@ -19,6 +20,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "messages": ("messages",),
     "references": ("references", "answers", "reference", "answer", "target"),
     "cluster": ("cluster",),
+    "annotations": ("annotations",),
 }
 #: Words of the command line's ``--map`` that mean the same role.
 ROLE_OF = {name: role for role, names in ALIASES.items() for name in (role, *names)}
@@ -30,7 +32,8 @@ def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, ski
     """Read a task from a file of questions.
 
     path: ends in ``.jsonl``, ``.csv`` or ``.parquet``. Columns understood: id; question, prompt, input or messages; answer, answers,
-    reference, references or target; cluster; all others become metadata. mapping: role -> column for other names, such as
+    reference, references or target; cluster; annotations, or a column ``annotator_NAME`` each (their most voted label is the reference
+    where there is none); all others become metadata. mapping: role -> column for other names, such as
     ``{"question": "COL", "answer": "COL2"}``. skip_bad: leave out lines that cannot be used; the count is in ``Task.notes``.
     limit: only the first rows.
 
@@ -143,14 +146,16 @@ def item_of(row: Mapping[str, Any], columns: Mapping[str, str | None], position:
     ident, cluster = cell("id"), cell("cluster")
     if columns["id"] is not None and (ident is None or ident == ""):
         raise InputError(f"no value in the id column {columns['id']!r}")
-    used = set(columns.values())
+    annotations = annotations_of(row, columns.get("annotations"))
+    used = {*columns.values(), *(name for name in row if name.startswith(PREFIX))}
     return Item(
         id=f"row-{position:06d}" if ident is None else as_text(ident),
         question="" if question is None else as_text(question),
         messages=messages,
-        references=as_texts(cell("references")),
+        references=as_texts(cell("references")) or majority(annotations),
         cluster=None if cluster is None or cluster == "" else as_text(cluster),
         metadata={as_text(k): _json_safe(v) for k, v in row.items() if k not in used and v is not None},
+        annotations=annotations,
     )
 
 

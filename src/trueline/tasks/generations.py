@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def _peek(path: Path) -> list[Mapping[str, Any]]:
 def _bare(item: Item, used: set[str] | None) -> Item:
     """The item without what is stored elsewhere: in a file of generations, other columns describe the generation."""
     kept = {} if used is None else {k: v for k, v in item.metadata.items() if k not in used}
-    return Item(item.id, item.question, references=item.references, cluster=item.cluster, metadata=kept)
+    return replace(item, prompt_text=None, messages=(), metadata=kept, truth={})
 
 
 def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index: int, line: int) -> list[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trueline.errors import InputError
+from trueline.tasks.annotations import Reading
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Item:
     messages: chat turns as ``(role, content)``; empty: one user turn holding the question.
     references: accepted answers; empty when unknown.
     cluster: items that share it are not independent (same person, same document); None: its own.
+    annotations: what several annotators answered (`tasks.annotations`); empty when there are none.
     metadata: JSON-safe extras. truth: known true quantities by name (``aleatoric`` in nats, ``exposure``, ``epistemic``).
     """
 
@@ -32,6 +34,7 @@ class Item:
     cluster: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
+    annotations: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True)

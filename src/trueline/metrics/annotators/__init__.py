@@ -28,18 +28,22 @@ from trueline.metrics.annotators.monte_carlo_conformal import (
 from trueline.metrics.annotators.overlap import average_overlap, partial_average_overlap
 from trueline.metrics.annotators.plackett_luce import PlackettLuce, PlackettLucePosterior, plackett_luce_loglik
 from trueline.metrics.annotators.rankings import PartialRankings
+from trueline.metrics.annotators.summary import Annotated, adjusted_scores, annotator_summary, supported
 
 __all__ = [
     "Adjusted",
+    "Annotated",
     "DirichletIRN",
     "FittedConformal",
     "MonteCarloConformal",
     "PartialRankings",
     "PlackettLuce",
     "PlackettLucePosterior",
+    "adjusted_scores",
     "aggregated_coverage",
     "aggregated_topk",
     "annotation_certainty",
+    "annotator_summary",
     "average_overlap",
     "conformity_threshold",
     "dirichlet_argmax",
@@ -55,6 +59,7 @@ __all__ = [
     "rank_certainty",
     "reader_agreement",
     "standard_topk_accuracy",
+    "supported",
     "topk_weights",
     "ua_average_overlap",
     "ua_evaluate",
