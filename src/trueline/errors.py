@@ -49,6 +49,10 @@ class PromptTooLong(ModelError, ValueError):
     """A prompt does not fit into the model's context together with the answer asked for."""
 
 
+class BudgetReached(TruelineError):
+    """A limit on cost ended a capture; everything paid for is kept and the run can go on."""
+
+
 class MissingExtra(TruelineError, ImportError):
     """An optional dependency is needed; the message is the one line to install it."""
 

@@ -37,9 +37,10 @@ def plan(
     top_k: int = 0,
     max_new_tokens: int | None = None,
     limit: int | None = None,
+    model_options: Mapping[str, object] | None = None,
 ) -> Plan:
-    """What ``measure`` with the same arguments would do, without running the model."""
-    loaded, asked, chosen = _load(model, task, estimators, limit)
+    """What ``measure`` with the same arguments would do, without running the model; a server is asked one question: what it can do."""
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
     law = check_law(temperature, top_p, top_k)
     return _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
 
@@ -60,6 +61,8 @@ def measure(
     max_new_tokens: int | None = None,
     limit: int | None = None,
     batch_size: int = 64,
+    model_options: Mapping[str, object] | None = None,
+    max_cost: float | None = None,
     validate: bool = True,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
@@ -77,19 +80,23 @@ def measure(
     seed, temperature, top_p, top_k : sampling law; each draw has its own seed, so batch size and order change nothing.
     limit : a fixed pseudo-random sample of so many items, in task order.
     batch_size : generations decoded together.
+    model_options : options of the model's loader, such as ``device`` of ``hf:`` or ``base_url`` and ``concurrency`` of ``openai:``.
+    max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
     on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
 
     Raises
     ------
     InputError : settings or data cannot be used. SettingsMismatch : ``out`` holds a run with other settings.
-    RunLocked : another process writes to ``out``. StorageError : the disk is full; all finished shards are kept.
+    RunLocked : another process writes to ``out``. BudgetReached : ``max_cost`` ended the capture.
+    StorageError : the disk is full; all finished shards are kept.
     """
     from trueline.estimators.loading import load_equivalence
     from trueline.tasks.graders import load_grader
 
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    loaded, asked, chosen = _load(model, task, estimators, limit)
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
+    _check_cost(asked, max_cost)
     load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     made = _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
@@ -102,8 +109,8 @@ def measure(
     identity = _identity(asked, chosen, made, seed, limit)
     with directory.lock():
         made = _open(directory, chosen, made, identity)
-        capture(asked, chosen, made, directory, seed=seed, batch_size=batch_size, progress=_step(progress, "capture"))
-        _finish(directory, len(chosen.items))
+        _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
+        _finish(directory, len(chosen.items), asked)
     run = Run(directory, chosen)
     scored = estimators == "all" or bool(made.estimators)  # a capture to fit on may have nothing to score
     if scored:
@@ -131,7 +138,11 @@ def default_out(model_uri: str, task_uri: str) -> Path:
 
 
 def _load(
-    model: str | Model, task: str | Task, estimators: str | Sequence[str], limit: int | None
+    model: str | Model,
+    task: str | Task,
+    estimators: str | Sequence[str],
+    limit: int | None,
+    options: Mapping[str, object] | None,
 ) -> tuple[dict[str, Estimator], Model, Task]:
     from trueline.estimators.loading import load_estimators
     from trueline.models.loading import load_model
@@ -139,7 +150,9 @@ def _load(
 
     loaded = load_estimators(estimators)  # first: a misspelt name is reported before a model is loaded
     chosen = load_task(task) if isinstance(task, str) else task
-    asked = load_model(model) if isinstance(model, str) else model
+    if options and not isinstance(model, str):
+        raise InputError("model_options are for a model named by its URI; this one is loaded already")
+    asked = load_model(model, **(options or {})) if isinstance(model, str) else model
     return loaded, asked, choose(chosen, limit)
 
 
@@ -251,7 +264,40 @@ def _grader_name(task: Task) -> str:
     return task.grader if isinstance(task.grader, str) else getattr(task.grader, "__qualname__", "custom")
 
 
-def _finish(directory: RunDirectory, n_items: int) -> None:
+def _check_cost(model: Model, max_cost: float | None) -> None:
+    if max_cost is None:
+        return
+    price = getattr(model, "price", None)
+    if price is None:
+        raise InputError(f"max_cost is for models behind a server; {model.uri} costs nothing")
+    if not price.prompt and not price.completion:
+        raise InputError("max_cost needs the prices: give price_prompt and price_completion, per million tokens")
+    if not max_cost > 0:
+        raise InputError(f"max_cost must be above 0, got {max_cost}")
+
+
+def _capture(
+    model: Model,
+    task: Task,
+    made: Plan,
+    run: RunDirectory,
+    seed: int,
+    batch_size: int,
+    max_cost: float | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The engine that fits the model: batches for one in this process, many requests in flight for one behind a server."""
+    from trueline.models.server import ServerModel
+
+    if isinstance(model, ServerModel):
+        from trueline.capture.remote import capture_remote
+
+        capture_remote(model, task, made, run, seed=seed, max_cost=max_cost, progress=progress)
+        return
+    capture(model, task, made, run, seed=seed, batch_size=batch_size, progress=progress)
+
+
+def _finish(directory: RunDirectory, n_items: int, model: Model) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -267,7 +313,18 @@ def _finish(directory: RunDirectory, n_items: int) -> None:
     manifest = directory.manifest()
     manifest["status"] = "complete"
     manifest["counts"] = {"items": n_items, "failed": len(failed), "generations": rows, "truncated": truncated}
+    if (directory.path / "usage.jsonl").exists():
+        manifest["counts"] |= _usage(directory, model)
     directory.write_manifest(manifest)
+
+
+def _usage(directory: RunDirectory, model: Model) -> dict[str, Any]:
+    from trueline.capture.journal import Ledger
+
+    total = Ledger(directory).total()
+    price = getattr(model, "price", None)
+    paid = {"requests": total.requests, "prompt_tokens": total.prompt_tokens, "completion_tokens": total.completion_tokens}
+    return paid | ({"cost": price.of(total)} if price is not None and price.of(total) else {})
 
 
 def _step(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:

@@ -110,7 +110,7 @@ def _plain(value: Any) -> Any:
 def _greedy_row(result: RequestResult) -> dict[str, Any]:
     if result.greedy is None:
         return {"kind": "greedy", "draw": 0, "error": result.error or "the model gave no greedy answer"}
-    return {"kind": "greedy", "draw": 0, "token_texts": result.greedy.token_texts, **_row(result.greedy)}
+    return {"kind": "greedy", "draw": 0, "token_texts": result.greedy.token_texts, **generation_row(result.greedy)}
 
 
 def _sample_rows(request: GenerationRequest, result: RequestResult, law: SamplingLaw) -> list[dict[str, Any]]:
@@ -118,14 +118,15 @@ def _sample_rows(request: GenerationRequest, result: RequestResult, law: Samplin
     for draw, seed in enumerate(request.sample_seeds):
         drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, "seed": seed}
         if draw < len(result.samples):
-            content = _row(result.samples[draw])
+            content = generation_row(result.samples[draw])
         else:
             content = {"error": result.error or "the model gave fewer samples than asked for"}
         rows.append({"kind": "sample", "draw": draw, **drawn, **content})
     return rows
 
 
-def _row(generation: Generation) -> dict[str, Any]:
+def generation_row(generation: Generation) -> dict[str, Any]:
+    """The columns of one generation."""
     logprobs = generation.token_logprobs
     return {
         "text": generation.text.strip(),
@@ -137,6 +138,8 @@ def _row(generation: Generation) -> dict[str, Any]:
         "logprob_law": "model" if logprobs is not None else None,
         "topk_ids": generation.topk_ids,
         "topk_logprobs": generation.topk_logprobs,
+        "topk_texts": generation.topk_texts,
+        "reasoning": generation.reasoning,
         **{name: generation.stats.get(name) for name in TOKEN_STATS},
         **generation.inside,
     }
@@ -163,5 +166,5 @@ def _probe(
         return rows
     alone = GenerationSettings(max_new_tokens=settings.max_new_tokens + 16, batch_size=settings.batch_size)
     for (k, _), result in zip(asked, model.generate([GenerationRequest(p) for p in prompts], alone), strict=True):
-        rows[k] = _row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
+        rows[k] = generation_row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
     return rows

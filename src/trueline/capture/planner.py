@@ -13,6 +13,8 @@ from trueline.traces.insides import ATTENTION_COLUMNS, HIDDEN_COLUMNS, layer_at
 
 #: Columns that come with every generation of a model that can give log-probs.
 _ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
+#: Statistics that a list of alternatives is enough for.
+_TOP_TWO = {"token_max_logp", "token_second_logp"}
 
 #: Columns that cost one more pass over an answer's tokens, on the cache of its prompt.
 _ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_logsum"})
@@ -190,7 +192,7 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
     columns = need.greedy | need.sample_columns
     if "token_logprobs" in columns and "logprobs" not in capabilities:
         return "the model gives no log-probs"
-    if columns & set(TOKEN_STATS) and "token_stats" not in capabilities:
+    if columns & (set(TOKEN_STATS) - (_TOP_TWO if "topk" in capabilities else set())) and "token_stats" not in capabilities:
         return "it needs the whole next-token law, which this model does not show"
     if any(c.startswith("topk") for c in columns) and "topk" not in capabilities:
         return "the model gives no alternatives to its tokens"

@@ -13,6 +13,7 @@ _PROOF_WORLD = "proofs/known-world.md"
 _WORLD = "the known world"
 _MODELS = (
     Entry("hf:PATH_OR_ID", "model", "trueline.models.local:load", "a causal checkpoint, safetensors only", "transformers"),
+    Entry("openai:NAME", "model", "trueline.models.server.model:load", "a model behind an OpenAI-compatible server", "openai"),
     *(
         Entry(f"world:{name}", "model", "trueline.knownworld:load_model", summary, _WORLD, proof=_PROOF_WORLD)
         for name, summary in (
@@ -99,6 +100,7 @@ def all_entries() -> tuple[Entry, ...]:
 #: What comes before the colon of a model or task URI -> ``module:function(rest, **options)``.
 MODEL_SCHEMES = {
     "hf": "trueline.models.local:load",
+    "openai": "trueline.models.server.model:load",
     "world": "trueline.knownworld:load_model",
 }
 TASK_SCHEMES = {

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, progress, say
+from trueline.errors import InputError
 
 
 def measure(
-    model: Annotated[str, typer.Argument(help="world:chat, or hf:PATH_OR_ID for a local or hub checkpoint.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(help="world:chat, hf:PATH_OR_ID for a local or hub checkpoint, or openai:NAME on a server.", show_default=False),
+    ],
     task: Annotated[
         str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
     ],
@@ -32,6 +37,19 @@ def measure(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Measure a fixed sample of so many items.", show_default=False)] = None,
     batch_size: Annotated[int, typer.Option(help="Generations decoded together; changes speed, never content.")] = 64,
+    base_url: Annotated[
+        str | None, typer.Option(help="Of the server of openai:NAME (default: OPENAI_BASE_URL).", show_default=False)
+    ] = None,
+    model_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model-option", "-O", metavar="NAME=VALUE", help="An option of the model's loader, such as concurrency=64. Repeatable."
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(help="Stop before a server costs more; prices by -O price_prompt=, -O price_completion= a million tokens."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -46,7 +64,15 @@ def measure(
 
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
     law = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "max_new_tokens": max_new_tokens, "limit": limit, **law}
+    options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
+    shared: dict[str, Any] = {
+        "samples": samples,
+        "equivalence": equivalence,
+        "max_new_tokens": max_new_tokens,
+        "limit": limit,
+        "model_options": options or None,
+        **law,
+    }
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
@@ -57,8 +83,33 @@ def measure(
             out().print(plain_lines(str(made)))
 
     with progress() as step:
-        run = run_measure(model, chosen, estimators, out=out_, seed=seed, batch_size=batch_size, on_plan=show_plan, progress=step, **shared)
+        run = run_measure(
+            model,
+            chosen,
+            estimators,
+            out=out_,
+            seed=seed,
+            batch_size=batch_size,
+            max_cost=max_cost,
+            on_plan=show_plan,
+            progress=step,
+            **shared,
+        )
     finish(run, json_)
+
+
+def options_of(given: list[str] | None) -> dict[str, object]:
+    """``NAME=VALUE`` options; a value is read as JSON where it is JSON, else as text."""
+    options: dict[str, object] = {}
+    for entry in given or ():
+        name, equals, text = entry.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"--model-option {entry!r} must be NAME=VALUE")
+        try:
+            options[name] = json.loads(text)
+        except ValueError:
+            options[name] = text
+    return options
 
 
 def finish(run: Any, json_: bool) -> None:

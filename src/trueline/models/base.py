@@ -98,7 +98,9 @@ class Generation:
     ``token_logprobs``: (n_tokens,) float64, the end-of-sequence token included when it was generated; None when unknown.
     ``stats``: name -> (n_tokens,) float64; ``topk_ids`` / ``topk_logprobs``: (n_tokens, k). ``inside``: columns of
     ``traces.insides.INSIDE_COLUMNS`` with ``n_layers`` and ``hidden_layers``.
-    ``finish_reason``: ``"eos"``, ``"stop"`` (a stop string), ``"length"`` (hit the limit: truncated).
+    ``topk_texts``: the alternatives as strings, n_tokens lists of k. ``reasoning``: what the model wrote before its answer, where that is
+    kept apart. ``finish_reason``: ``"eos"``, ``"stop"`` (a stop string), ``"length"`` (hit the limit: truncated), or what a server calls it
+    (``"refusal"``, ``"content_filter"``, ``"tool_calls"``).
     """
 
     text: str
@@ -109,6 +111,8 @@ class Generation:
     topk_ids: NDArray[np.int32] | None = None
     topk_logprobs: NDArray[np.float64] | None = None
     inside: dict[str, Any] = field(default_factory=dict)
+    topk_texts: list[list[str]] | None = None
+    reasoning: str | None = None
     finish_reason: str | None = None
     n_prompt_tokens: int | None = None
 

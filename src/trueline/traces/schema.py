@@ -20,7 +20,7 @@ SCHEMA = pa.schema(
         ("draw", pa.int32()),  # 0 for greedy and probes
         ("text", pa.string()),  # null when the generation failed
         ("error", pa.string()),  # why it failed
-        ("finish_reason", pa.string()),  # eos | stop | length | null (unknown, imported)
+        ("finish_reason", pa.string()),  # eos | stop | length | a server's own word (refusal, tool_calls, ...) | null (unknown)
         ("n_prompt_tokens", pa.int32()),
         ("n_tokens", pa.int32()),
         ("tokens", pa.list_(pa.int32())),
@@ -43,6 +43,8 @@ SCHEMA = pa.schema(
         ("token_fisher_rao", _FLOATS),  # Fisher-Rao distance from uniform, temperature 2
         ("topk_ids", pa.list_(pa.list_(pa.int32()))),
         ("topk_logprobs", pa.list_(_FLOATS)),
+        ("topk_texts", pa.list_(pa.list_(pa.string()))),  # from servers, which send no ids
+        ("reasoning", pa.string()),  # what came before the answer, where the model keeps it apart
         # probes with fixed options: log-prob of each option as the continuation
         ("options", pa.list_(pa.string())),
         ("option_logprobs", _FLOATS),

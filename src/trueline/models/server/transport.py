@@ -1,0 +1,197 @@
+"""One request to a server, by the official client: bounded in flight, retried where that can help, given up where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from trueline.errors import MissingExtra, ModelError
+from trueline.models.server.calls import ServerOptions, shown_url
+from trueline.models.server.limiter import Limiter
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_RETRY = frozenset({408, 409, 425, 429})
+_LONGEST_WAIT = 60.0
+
+
+class Refused(Exception):
+    """This request cannot be answered, others may be: ``status`` and the server's own words."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ModelError):
+    """The server knows no such model or route."""
+
+
+class _Again(Exception):
+    """Another try may help. ``wait``: seconds the server asked for. ``busy``: it was a 429."""
+
+    def __init__(self, message: str, wait: float | None = None, *, busy: bool = False) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.busy = busy
+
+
+class Transport:
+    """Sends request bodies and returns JSON documents. Belongs to one event loop; ``close`` it."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.limiter = Limiter(options.concurrency, start=min(options.concurrency, 16))
+        self.tries = 0
+        self._client = _client(options)
+        self._routes: dict[str, Any] = {"chat": self._client.chat.completions, "completions": self._client.completions}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def post(self, route: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The JSON document that answers ``body`` on ``route`` (``chat`` or ``completions``), parsed and as it came.
+
+        Raises ``Refused`` when this request is given up and ``ModelError`` when no request can succeed (wrong key, unknown model, no
+        trust in the server's certificate).
+        """
+        started, failures, delay = time.monotonic(), 0, self.options.backoff
+        while True:
+            await self.limiter.acquire()
+            try:
+                return await self._once(route, body)
+            except _Again as again:
+                waited = time.monotonic() - started
+                failures += not again.busy
+                if failures > self.options.retries or (again.busy and waited > self.options.patience):
+                    raise Refused(f"given up after {waited:.0f} s: {again}") from again
+                wait = again.wait if again.wait is not None else delay * (0.5 + random.random())
+                if again.busy:
+                    self.limiter.refused(wait)
+            finally:
+                self.limiter.release()
+            delay = min(delay * 2, _LONGEST_WAIT)
+            await asyncio.sleep(wait)
+
+    async def _once(self, route: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        import openai
+
+        self.tries += 1
+        try:
+            async with self._routes[route].with_streaming_response.create(**body) as response:
+                content = await self._read(response)
+                kind = response.headers.get("content-type", "")
+        except openai.APIStatusError as error:
+            raise self._judge(error) from None
+        except openai.APITimeoutError:
+            raise _Again(f"no answer within {self.options.timeout:g} s") from None
+        except openai.APIConnectionError as error:
+            raise _broken(error, self.options) from None
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise _Again(f"the connection broke ({type(error).__name__})") from None
+        except Exception as error:
+            if not type(error).__module__.startswith(("httpx", "aiohttp", "anyio", "httpcore")):
+                raise
+            raise _Again(f"the connection broke ({type(error).__name__})") from None
+        document = _parse(content, kind)
+        self.limiter.succeeded()
+        return document, content
+
+    async def _read(self, response: Any) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.iter_bytes():
+            size += len(part)
+            if size > self.options.max_body:
+                raise Refused(f"the reply is larger than {self.options.max_body:,} bytes and was not read to its end")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _judge(self, error: Any) -> Exception:
+        """What an error status means for this request and for the run."""
+        status = int(error.status_code)
+        where = shown_url(self.options.base_url)
+        said = _message(error, self.options.api_key)
+        if status in (401, 403):
+            return ModelError(f"{where} refuses the key (HTTP {status}); set OPENAI_API_KEY or give another key file")
+        if status == 404:
+            return NotFound(f"{where} knows no such model or route (HTTP 404): {said}")
+        if status in _RETRY or status >= 500:
+            wait = _retry_after(error.response.headers)
+            return _Again(f"HTTP {status}: {said}", wait, busy=status == 429 and not _out_of_funds(said))
+        return Refused(f"HTTP {status}: {said}", status)
+
+
+def _client(options: ServerOptions) -> AsyncOpenAI:
+    try:
+        import openai
+    except ImportError as error:
+        raise MissingExtra("models behind a server need the openai client: pip install 'trueline[openai]'") from error
+    try:
+        http = openai.DefaultAioHttpClient(timeout=options.timeout)
+    except (RuntimeError, ImportError) as error:
+        raise MissingExtra("models behind a server need aiohttp: pip install 'trueline[openai]'") from error
+    return openai.AsyncOpenAI(api_key=options.api_key, base_url=options.base_url, timeout=options.timeout, max_retries=0, http_client=http)
+
+
+def _parse(content: bytes, kind: str) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except UnicodeDecodeError:
+        raise _Again("the reply is not UTF-8 text") from None
+    except (ValueError, RecursionError):
+        if "html" in kind or content.lstrip()[:1] == b"<":
+            raise _Again("the server answered HTML, not JSON: is the base URL right, and does it end in /v1?") from None
+        raise _Again(f"the reply is not valid JSON ({len(content):,} bytes)") from None
+    if not isinstance(document, dict):
+        raise _Again("the reply is JSON, but no object")
+    return document
+
+
+def _broken(error: Any, options: ServerOptions) -> Exception:
+    """A connection that failed: a certificate that is not trusted will not be trusted next time either."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if "certificate" in type(cause).__name__.lower() or "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            return ModelError(f"the certificate of {shown_url(options.base_url)} is not trusted: {_short(str(cause))}")
+        cause = cause.__cause__ or cause.__context__
+    return _Again(f"no connection to {shown_url(options.base_url)} ({type(error.__cause__ or error).__name__})")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return min(seconds, 300.0)
+    return None
+
+
+def _out_of_funds(said: str) -> bool:
+    return "insufficient_quota" in said
+
+
+def _message(error: Any, key: str) -> str:
+    """The server's own words, short and without the key."""
+    body = error.body
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        said = inner.get("message") if isinstance(inner, dict) else inner
+        code = inner.get("code") if isinstance(inner, dict) else None
+        text = f"{said or body}" + (f" ({code})" if isinstance(code, str) else "")
+    else:
+        text = str(body) if body else error.response.reason_phrase or "no reason given"
+    return _short(text.replace(key, "***") if len(key) > 4 and key != "none" else text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else line[:297] + "..."
