@@ -24,7 +24,7 @@ WORDS = ("Kelby", "Marlo", "Tansy", "Orrin", "Vesper", "Quill")
 
 class Stub:
     """``config`` keys: key, models, n (bool), seed (bool), top_logprobs (most), logprobs (bool), chat (bool), reasoning (bool), delay (s),
-    fail {kind: rate}, body (fixed bytes as text with its content type: the answer to everything), choice (fields laid over each choice)."""
+    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), choice (fields laid over each choice)."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"n": True, "seed": True, "top_logprobs": 20, "logprobs": True, "chat": True, "models": ["stub"], **config}
@@ -79,6 +79,8 @@ class Stub:
             return self._error(400, refusal)
         if "body" in config:
             return web.Response(body=config["body"].encode("latin-1"), headers={"Content-Type": config.get("type", "application/json")})
+        if "size" in config:
+            return web.Response(body=b'"' + b"x" * config["size"] + b'"', content_type="application/json")
         if config.get("delay"):
             await asyncio.sleep(config["delay"])
         name = hashlib.blake2b(raw, digest_size=8).hexdigest()
@@ -200,7 +202,7 @@ def serve(**config: Any) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}", process)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 class Served:

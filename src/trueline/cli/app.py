@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -40,7 +41,8 @@ class _Commands(TyperGroup):
             show_error(str(error))
             raise typer.Exit(EXIT_USAGE) from error
         except KeyboardInterrupt as error:
-            show_error("interrupted; what was finished is kept, the same command goes on from there")
+            again = shlex.join(["trueline", *sys.argv[1:]])
+            show_error(f"interrupted; what was finished is kept, the same command goes on from there:\n  {again}")
             raise typer.Exit(_INTERRUPTED) from error
 
 

@@ -70,6 +70,8 @@ class Generations:
     def ragged(self, column: str) -> Ragged:
         """One row of numbers a generation, from a list column. Raises ``MissingTraceField`` when it was not captured."""
         self.require(column)
+        if column not in self.table.column_names:
+            return Ragged(np.empty(0), np.zeros(len(self.table) + 1, dtype=np.int64), np.zeros(len(self.table), dtype=bool))
         array = self.table[column].combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
@@ -86,8 +88,8 @@ class Generations:
         return result
 
     def require(self, column: str) -> None:
-        """Raise ``MissingTraceField`` when the column was not captured for this kind."""
-        if len(self.table) and not self.has(column):
+        """Raise ``MissingTraceField`` when the column was not captured for this kind. Rows that all failed lack it for another reason."""
+        if len(self.table) and not self.has(column) and (self.has("text") or not self.has("error")):
             raise MissingTraceField(
                 f"the trace holds no {column!r} for its {self.kind} rows; capture it (measure with an estimator that needs it) "
                 "or choose another estimator"

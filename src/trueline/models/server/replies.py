@@ -90,12 +90,12 @@ def _chat(choice: Any, call: Call) -> Generation:
     elif message.get("tool_calls") or message.get("function_call"):
         finish = "tool_calls"
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    rows = (choice.get("logprobs") or {}).get("content") or []
-    if not isinstance(rows, list):
-        raise _Unusable("log-probs that are no list")
+    rows = _objects(_object(choice.get("logprobs")).get("content"))
     made = Generation(text=text, finish_reason=finish, reasoning=reasoning if isinstance(reasoning, str) else None)
     _repeats(text, call)
-    entries = [(_token(row), row.get("logprob"), [(_token(t), t.get("logprob")) for t in row.get("top_logprobs") or []]) for row in rows]
+    entries = [
+        (_token(row), row.get("logprob"), [(_token(t), t.get("logprob")) for t in _objects(row.get("top_logprobs"))]) for row in rows
+    ]
     return _with_logprobs(made, entries)
 
 
@@ -104,12 +104,32 @@ def _completion(choice: Any, call: Call) -> Generation:
         raise _Unusable("the choice holds no text")
     made = Generation(text=choice["text"], finish_reason=_finish(choice.get("finish_reason"), call))
     _repeats(made.text, call)
-    logprobs = choice.get("logprobs") or {}
-    tokens, values = logprobs.get("tokens") or [], logprobs.get("token_logprobs") or []
+    logprobs = _object(choice.get("logprobs"))
+    tokens, values, tops = (_list(logprobs.get(name)) for name in ("tokens", "token_logprobs", "top_logprobs"))
     if len(tokens) != len(values):
         raise _Unusable(f"{len(tokens)} tokens, but {len(values)} log-probs")
-    tops = logprobs.get("top_logprobs") or [{}] * len(tokens)
-    return _with_logprobs(made, [(t, v, list((top or {}).items())) for t, v, top in zip(tokens, values, tops, strict=True)])
+    tops = tops if len(tops) == len(tokens) else [{}] * len(tokens)
+    return _with_logprobs(made, [(str(t), v, list(_object(top).items())) for t, v, top in zip(tokens, values, tops, strict=True)])
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _Unusable(f"log-probs of type {type(value).__name__}")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _Unusable(f"log-probs of type {type(value).__name__}")
+    return value
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [_object(entry) for entry in _list(value)]
 
 
 def _content(content: Any) -> str:
@@ -118,7 +138,7 @@ def _content(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):  # parts, as some servers send them
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     raise _Unusable(f"content of type {type(content).__name__}")
 
 

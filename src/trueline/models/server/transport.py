@@ -89,8 +89,6 @@ class Transport:
                 kind = response.headers.get("content-type", "")
         except openai.APIStatusError as error:
             raise self._judge(error) from None
-        except openai.APITimeoutError:
-            raise _Again(f"no answer within {self.options.timeout:g} s") from None
         except openai.APIConnectionError as error:
             raise _broken(error, self.options) from None
         except (OSError, asyncio.IncompleteReadError) as error:
@@ -155,13 +153,25 @@ def _parse(content: bytes, kind: str) -> dict[str, Any]:
 
 
 def _broken(error: Any, options: ServerOptions) -> Exception:
-    """A connection that failed: a certificate that is not trusted will not be trusted next time either."""
+    """What a failed connection means. A certificate that is not trusted will not be trusted next time either."""
+    import openai
+
+    chain: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
-        if "certificate" in type(cause).__name__.lower() or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return ModelError(f"the certificate of {shown_url(options.base_url)} is not trusted: {_short(str(cause))}")
+    while cause is not None and cause not in chain:
+        chain.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return _Again(f"no connection to {shown_url(options.base_url)} ({type(error.__cause__ or error).__name__})")
+    where = shown_url(options.base_url)
+    for link in chain:
+        if "certificate" in type(link).__name__.lower() or "CERTIFICATE_VERIFY_FAILED" in str(link):
+            return ModelError(f"the certificate of {where} is not trusted: {_short(str(link))}")
+    refused = next((link for link in chain if isinstance(link, ConnectionError)), None)
+    if refused is None and isinstance(error, openai.APITimeoutError):
+        # the client also calls a connection that could not be made a timeout
+        if any("Connector" in type(link).__name__ for link in chain):
+            return _Again(f"no connection to {where}")
+        return _Again(f"no answer from {where} within {options.timeout:g} s")
+    return _Again(f"no connection to {where} ({type(refused or chain[-1]).__name__})")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
