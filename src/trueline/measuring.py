@@ -111,10 +111,13 @@ def measure(
         made = _open(directory, chosen, made, identity)
         _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
         _finish(directory, len(chosen.items), asked)
-    run = Run(directory, chosen)
-    scored = estimators == "all" or bool(made.estimators)  # a capture to fit on may have nothing to score
+    return _evaluated(Run(directory, chosen), "all" if estimators == "all" else made.estimators, judge, grader, validate)
+
+
+def _evaluated(run: Run, estimators: str | Sequence[str], judge: str | Equivalence | None, grader: str | None, validate: bool) -> Run:
+    scored = bool(estimators)  # a capture to fit on may have nothing to score
     if scored:
-        run.score("all" if estimators == "all" else made.estimators, equivalence=judge)
+        run.score(estimators, equivalence=judge)
     run.grade(grader)
     if scored and validate:
         run.validate()

@@ -236,7 +236,7 @@ def test_a_certificate_that_is_not_trusted_ends_at_once(tmp_path: Any) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         options = ServerOptions(f"https://127.0.0.1:{server.server_port}/v1", "none", retries=3, backoff=0.01)
-        with pytest.raises(ModelError, match="certificate of https://127.0.0.1:[0-9]+/v1 is not trusted"):
+        with pytest.raises(ModelError, match=r"certificate of https://127.0.0.1:[0-9]+/v1 is not trusted"):
             _ = ServerModel("m", options).capabilities
     finally:
         server.shutdown()

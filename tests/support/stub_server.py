@@ -24,7 +24,8 @@ WORDS = ("Kelby", "Marlo", "Tansy", "Orrin", "Vesper", "Quill")
 
 class Stub:
     """``config`` keys: key, models, n (bool), seed (bool), top_logprobs (most), logprobs (bool), chat (bool), reasoning (bool), delay (s),
-    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), choice (fields laid over each choice)."""
+    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), choice
+    (fields laid over each choice)."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"n": True, "seed": True, "top_logprobs": 20, "logprobs": True, "chat": True, "models": ["stub"], **config}

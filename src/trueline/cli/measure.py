@@ -11,15 +11,26 @@ import typer
 from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, progress, say
 from trueline.errors import InputError
 
+ModelArgument = Annotated[
+    str, typer.Argument(help="world:chat, hf:PATH_OR_ID for a local or hub checkpoint, or openai:NAME on a server.", show_default=False)
+]
+TaskArgument = Annotated[
+    str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
+]
+BaseUrl = Annotated[str | None, typer.Option(help="Of the server of openai:NAME (default: OPENAI_BASE_URL).", show_default=False)]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model-option", "-O", metavar="NAME=VALUE", help="An option of the model's loader, such as concurrency=64. Repeatable."),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(help="Stop before a server costs more; prices by -O price_prompt=, -O price_completion= a million tokens."),
+]
+
 
 def measure(
-    model: Annotated[
-        str,
-        typer.Argument(help="world:chat, hf:PATH_OR_ID for a local or hub checkpoint, or openai:NAME on a server.", show_default=False),
-    ],
-    task: Annotated[
-        str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
-    ],
+    model: ModelArgument,
+    task: TaskArgument,
     estimators: Annotated[str, typer.Option(help="all, or names with commas: sequence_nll,semantic_entropy.")] = "all",
     samples: Annotated[int, typer.Option(help="Sampled answers an item, beside the greedy one.")] = 10,
     out_: Annotated[
@@ -37,19 +48,9 @@ def measure(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Measure a fixed sample of so many items.", show_default=False)] = None,
     batch_size: Annotated[int, typer.Option(help="Generations decoded together; changes speed, never content.")] = 64,
-    base_url: Annotated[
-        str | None, typer.Option(help="Of the server of openai:NAME (default: OPENAI_BASE_URL).", show_default=False)
-    ] = None,
-    model_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model-option", "-O", metavar="NAME=VALUE", help="An option of the model's loader, such as concurrency=64. Repeatable."
-        ),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(help="Stop before a server costs more; prices by -O price_prompt=, -O price_completion= a million tokens."),
-    ] = None,
+    base_url: BaseUrl = None,
+    model_option: ModelOption = None,
+    max_cost: MaxCost = None,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -63,16 +64,9 @@ def measure(
     from trueline.tasks.loading import load_task
 
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
-    law = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
     options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
-    shared: dict[str, Any] = {
-        "samples": samples,
-        "equivalence": equivalence,
-        "max_new_tokens": max_new_tokens,
-        "limit": limit,
-        "model_options": options or None,
-        **law,
-    }
+    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "max_new_tokens": max_new_tokens, "limit": limit}
+    shared |= {"model_options": options or None, "temperature": temperature, "top_p": top_p, "top_k": top_k}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
@@ -82,19 +76,9 @@ def measure(
         if not json_:
             out().print(plain_lines(str(made)))
 
+    shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "on_plan": show_plan}
     with progress() as step:
-        run = run_measure(
-            model,
-            chosen,
-            estimators,
-            out=out_,
-            seed=seed,
-            batch_size=batch_size,
-            max_cost=max_cost,
-            on_plan=show_plan,
-            progress=step,
-            **shared,
-        )
+        run = run_measure(model, chosen, estimators, progress=step, **shared)
     finish(run, json_)
 
 
