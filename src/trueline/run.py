@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Rows held in memory at once while scoring and grading.
 BLOCK_ROWS = 50_000
+_LATER = "captured after this score was computed"
+_IDENTITY = ("item_id", "item_index", "kind", "draw")
 
 
 class Run:
@@ -66,6 +68,8 @@ class Run:
         import polars as pl
 
         frame = _frame(self.directory.read_table("items.parquet"))
+        if not (set(frame["truth"].unique()) - {"{}", None}):
+            return frame.drop("truth")
         truths = [json.loads(t or "{}") for t in frame["truth"]]
         names = sorted({name for truth in truths for name in truth})
         columns = [pl.Series(f"truth_{name}", [t.get(name) for t in truths], dtype=pl.Float64) for name in names]
@@ -86,7 +90,7 @@ class Run:
         """item_id, kind, draw, error of every generation that failed."""
         import polars as pl
 
-        parts = [_failed(block) for block in self.blocks()]
+        parts = [_failed(block) for block in self.blocks(columns=["error"])]
         return pl.concat([_frame(p) for p in parts]) if parts else _frame(_failed_none())
 
     @property
@@ -102,13 +106,18 @@ class Run:
 
     # -- trace ------------------------------------------------------------------------------------------------------
 
-    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Trace]:
-        """The trace in pieces of whole items, about ``rows`` generations each, in order."""
+    def blocks(self, rows: int = BLOCK_ROWS, columns: Sequence[str] | None = None) -> Iterator[Trace]:
+        """The trace in pieces of whole items, about ``rows`` generations each, in order.
+
+        columns: what is read beside the identity of each row (``item_id``, ``item_index``, ``kind``, ``draw``); default: all. A small part
+        of a trace is often all that is needed, and Parquet reads it alone.
+        """
         questions = _Questions(self.directory)
+        wanted = None if columns is None else list(dict.fromkeys([*_IDENTITY, *columns]))
         pending: list[pa.Table] = []
         size = 0
         for path in self.directory.shards():
-            table = self.directory.read_shard(path)
+            table = self.directory.read_shard(path, wanted)
             pending.append(table)
             size += len(table)
             if size >= rows:
@@ -160,7 +169,7 @@ class Run:
         spec = grader or self.task.grader
         items = {item.id: item for item in self.task.items}
         with self.directory.lock():
-            table = grade_blocks(self.blocks(), items, load_grader(spec, self.task))
+            table = grade_blocks(self.blocks(columns=["text"]), items, load_grader(spec, self.task))
             self.directory.write_table("grades.parquet", table)
             manifest = self.manifest
             manifest["task"]["grader"] = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
@@ -190,12 +199,13 @@ class Run:
         return self.directory.read_table(name)
 
     def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, replace: bool) -> None:
-        table, info = scores.table(), {} if replace else self.score_info
-        if not replace and (self.path / "scores.parquet").exists():
-            old = self.directory.read_table("scores.parquet")
-            kept = [c for c in old.column_names if c not in table.column_names]
-            for name in kept:
-                table = table.append_column(name, old[name])
+        old = None if replace or not (self.path / "scores.parquet").exists() else self.directory.read_table("scores.parquet")
+        table, info = scores.table(old), {} if replace else self.score_info
+        added = 0 if old is None else len(set(scores.item_ids) - set(old["item_id"].to_pylist()))
+        for name in set(table.column_names) - {"item_id", *scores.columns} if added else ():
+            entry = info.setdefault(name, {"n_missing": 0, "reasons": {}})
+            entry["n_missing"] += added
+            entry["reasons"][_LATER] = entry["reasons"].get(_LATER, 0) + added
         for name in scores.columns:
             reasons = scores.reasons.get(name, {})
             info[name] = {

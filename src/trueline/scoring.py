@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trueline.capture.needs import union
@@ -30,9 +32,18 @@ class Scores:
     left_out: dict[str, str]
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def table(self) -> pa.Table:
-        """``scores.parquet``: item_id and one float64 column an estimator."""
-        return pa.table({"item_id": pa.array(self.item_ids, pa.string()), **{k: pa.array(v) for k, v in self.columns.items()}})
+    def table(self, earlier: pa.Table | None = None) -> pa.Table:
+        """``scores.parquet``: item_id and one float64 column an estimator.
+
+        earlier: a table of before, whose other columns are kept, NaN for items that it does not have. A column of what is left out now
+        goes: it belongs to a trace that is no longer this one.
+        """
+        columns = {"item_id": pa.array(self.item_ids, pa.string()), **{k: pa.array(v) for k, v in self.columns.items()}}
+        if earlier is not None:
+            kept = [c for c in earlier.column_names if c not in columns and c not in self.left_out]
+            at = pc.index_in(columns["item_id"], value_set=earlier["item_id"].combine_chunks())
+            columns |= {name: pc.fill_null(earlier[name].combine_chunks().take(at), math.nan) for name in kept}
+        return pa.table(columns)
 
 
 def score_blocks(

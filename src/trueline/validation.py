@@ -14,6 +14,8 @@ from trueline.errors import InputError
 from trueline.stats.estimate import Estimate
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from trueline.run import Run
     from trueline.stats.engine import CI
     from trueline.stats.sample import NanPolicy
@@ -65,12 +67,11 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
     names = [c for c in scores.columns if c != "item_id"]
     truth = read_truth(run)
     people = read_annotators(run, truth)
-    order = {item: k for k, item in enumerate(scores["item_id"].to_list())}
-    rows = np.array([order[i] for i in truth.item_ids], dtype=np.int64)
+    aligned = _aligned(scores, truth.item_ids)
     info = run.score_info
     table: dict[str, Any] = {}
     for name in names:
-        values = scores[name].to_numpy().astype(np.float64)[rows]
+        values = _floats(aligned[name])
         estimates = validate_scores(values, truth, stated=name in STATED, level=level, n_boot=n_boot, seed=seed)
         if people is not None and people.problem is None:
             estimates |= people.adjusted(values, truth, level=level, n_boot=n_boot, seed=seed)
@@ -170,20 +171,16 @@ def read_truth(run: Run) -> Truth:
     grades = grades.unique("item_id", keep="first", maintain_order=True)
     joined = grades.join(items, on="item_id", how="left", maintain_order="left")
     ids = tuple(joined["item_id"].to_list())
-    correct = joined["correct"].cast(float).to_numpy().astype(np.float64)
-    known = {c.removeprefix("truth_"): joined[c].to_numpy().astype(np.float64) for c in joined.columns if c.startswith("truth_")}
-    clusters = joined["cluster"].to_list()
-    own = [c if c is not None else f"\x00{i}" for c, i in zip(clusters, ids, strict=True)]
-    shared = len(set(own)) < len(own)
+    known = {c.removeprefix("truth_"): _floats(joined[c]) for c in joined.columns if c.startswith("truth_")}
     kind = grades["kind"][0] if len(grades) else "greedy"
     return Truth(
         item_ids=ids,
-        correct=correct,
-        refused=joined["refused"].cast(float).to_numpy().astype(np.float64),
-        expected_error=1.0 - joined["probability"].to_numpy().astype(np.float64),
+        correct=_floats(joined["correct"]),
+        refused=_floats(joined["refused"]),
+        expected_error=1.0 - _floats(joined["probability"]),
         known=known,
         length=_lengths(run, ids, kind),
-        clusters=np.array(own, dtype=object) if shared else None,
+        clusters=_clusters(joined["cluster"], ids),
         answer="greedy" if kind == "greedy" else "sample 0",
     )
 
@@ -221,17 +218,39 @@ def default_estimator(names: Sequence[str]) -> str:
 
 
 def _lengths(run: Run, ids: tuple[str, ...], kind: str) -> Floats:
-    found: dict[str, float] = {}
-    for block in run.blocks():
+    """Tokens of each item's answer, words where tokens were not counted, NaN where there is none."""
+    import polars as pl
+
+    parts: list[pl.DataFrame] = [pl.DataFrame(schema={"item_id": pl.String, "length": pl.Float64})]
+    for block in run.blocks(columns=["n_tokens", "text"]):
         rows = block.generations(kind)
-        first = rows.draw == 0
         if rows.has("n_tokens"):
             lengths = rows.numbers("n_tokens")
         else:
             lengths = np.array([np.nan if t is None else float(len(t.split())) for t in rows.texts])
-        for i, length in zip(rows.item[first], lengths[first], strict=True):
-            found[block.item_ids[int(i)]] = float(length)
-    return np.array([found.get(i, np.nan) for i in ids])
+        first = rows.draw == 0
+        found = [block.item_ids[i] for i in rows.item[first].tolist()]
+        parts.append(pl.DataFrame({"item_id": pl.Series(found, dtype=pl.String), "length": lengths[first]}))
+    return _floats(_aligned(pl.concat(parts), ids)["length"])
+
+
+def _clusters(labels: pl.Series, ids: tuple[str, ...]) -> NDArray[np.object_] | None:
+    """A label an item, its own where it stands alone; None where no two items share one."""
+    if labels.null_count() == len(labels):
+        return None
+    own = [c if c is not None else f"\x00{i}" for c, i in zip(labels.to_list(), ids, strict=True)]
+    return np.array(own, dtype=object) if len(set(own)) < len(own) else None
+
+
+def _aligned(frame: pl.DataFrame, ids: tuple[str, ...]) -> pl.DataFrame:
+    """The rows of these items, in this order; null where there is none."""
+    import polars as pl
+
+    return pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).join(frame, on="item_id", how="left", maintain_order="left")
+
+
+def _floats(column: pl.Series) -> Floats:
+    return column.cast(float).to_numpy().astype(np.float64)
 
 
 def _with_missing(estimate: Estimate, missing: int) -> Estimate:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
 from trueline.errors import EmptySequenceError, InputError, LawError, MissingTraceField
-from trueline.estimators.engine import judge_trace, missing_reasons, scorable, score_trace
+from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
 from trueline.estimators.equivalence import Exact, Normalised, Oracle, PairCache, Verdicts
 from trueline.estimators.loading import load_estimators
 from trueline.traces import Trace, make_trace
@@ -186,21 +186,6 @@ def test_scores_of_another_length_are_refused(make) -> None:
 
     with pytest.raises(InputError, match=r"short returned scores of shape \(1,\)"):
         score_trace(make({"a": ["x"], "b": ["y"]}), {"short": Short()})
-
-
-def test_scorable_tells_beforehand_what_scoring_would_refuse(make, exact) -> None:
-    names = ["sequence_nll", "mean_token_entropy", "predictive_entropy", "semantic_entropy_discrete", "self_consistency", "p_true"]
-    hot = make({"a": [("x", [-1.0]), ("y", [-2.0])]}, greedy={"a": ("x", [-1.0])}, temperature=0.5)
-    usable, refused = scorable(hot, load_estimators(names))
-    assert set(usable) == {"sequence_nll"}
-    assert "token_entropy was not captured" in refused["mean_token_entropy"]
-    assert "temperature=0.5" in refused["predictive_entropy"]
-    assert refused["semantic_entropy_discrete"] == "no equivalence was chosen"
-    assert refused["p_true"] == "the trace has no p_true rows"
-    judged = hot.with_judgements(judge_trace(hot, exact))
-    assert set(scorable(judged, load_estimators(names))[0]) == {"sequence_nll", "semantic_entropy_discrete", "self_consistency"}
-    assert "fewer than 2" in scorable(make({"a": ["x"]}), load_estimators("lexical_similarity"))[1]["lexical_similarity"]
-    assert scorable(make({"a": ["x"]}), load_estimators("perplexity"))[1]["perplexity"] == "the trace has no greedy rows"
 
 
 @pytest.mark.parametrize(

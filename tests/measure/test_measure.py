@@ -6,6 +6,8 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from lawmodel import LawModel, law, make_task
 
@@ -75,6 +77,52 @@ def test_more_scores_from_the_same_trace(run):
     frame = run.score(["num_semantic_sets", "lexical_similarity"])
     assert set(frame.columns) >= {"item_id", *CHEAP, "num_semantic_sets", "lexical_similarity"}
     assert frame["num_semantic_sets"].min() >= 1
+
+
+def test_scores_and_reasons_agree_after_a_rerun(tmp_path):
+    """The trace has lost its samples: what needs them is left out with its reason, and its older column goes."""
+    run = tl.measure(LawModel(), make_task(), CHEAP, samples=5, out=tmp_path / "run")
+    run.score("lexical_similarity")
+    for path in run.directory.shards():
+        table = run.directory.read_shard(path)
+        run.directory.write_table(f"trace/{path.name}", table.filter(pc.equal(table["kind"], "greedy")))
+    run.score("all")
+    info = run.score_info
+    columns = set(run.scores.columns) - {"item_id"}
+    assert "sequence_nll" in columns
+    assert "lexical_similarity" in info
+    assert columns == {name for name, entry in info.items() if "left_out" not in entry}
+    assert "left_out" in info["semantic_entropy"]
+    run.validate()
+    run.report()
+
+
+def test_items_captured_later_miss_the_earlier_scores(tmp_path):
+    run = tl.measure(LawModel(), make_task(), CHEAP, samples=5, out=tmp_path / "run")
+    whole = run.directory.read_table("scores.parquet")
+    run.directory.write_table("scores.parquet", whole.slice(0, 30))
+    run.score("mean_nll")
+    assert run.scores["mean_nll"].is_nan().sum() == 0
+    assert run.scores["sequence_nll"].is_nan().sum() == 10
+    entry = run.score_info["sequence_nll"]
+    assert entry["n_missing"] == 10
+    assert entry["reasons"] == {"captured after this score was computed": 10}
+
+
+def test_validation_reads_only_the_columns_it_needs(run, monkeypatch):
+    asked = []
+    real = RunDirectory.read_shard
+    monkeypatch.setattr(RunDirectory, "read_shard", lambda self, path, columns=None: asked.append(columns) or real(self, path, columns))
+    run.validate()
+    run.failures  # noqa: B018
+    assert asked
+    assert all(columns is not None and "token_logprobs" not in columns for columns in asked)
+
+
+def test_blocks_of_some_columns_hold_the_same_rows(run):
+    full, part = (pa.concat_tables([b.table for b in run.blocks(columns=c)]) for c in (None, ["text", "no_such_column"]))
+    assert part.column_names == ["item_id", "item_index", "kind", "draw", "text"]
+    assert part.equals(full.select(part.column_names))
 
 
 def test_locked_run(run):

@@ -55,3 +55,23 @@ def test_other_sampling_law_in_any_block_leaves_the_estimator_out() -> None:
     assert "temperature=0.5" in scores.left_out["predictive_entropy"]
     with pytest.raises(LawError):
         score_blocks(blocks, load_estimators("predictive_entropy"), strict=True)
+
+
+def test_a_column_of_before_goes_when_its_estimator_is_left_out() -> None:
+    blocks = [block(f"i{k}", GOOD) for k in range(3)]
+    earlier = score_blocks(blocks, load_estimators("sequence_nll,predictive_entropy,lexical_similarity")).table()
+    now = score_blocks([*blocks, block("i3", GOOD, temperature=0.5)], load_estimators("sequence_nll,predictive_entropy"))
+    assert set(now.left_out) == {"predictive_entropy"}
+    table = now.table(earlier)
+    assert table.column_names == ["item_id", "sequence_nll", "lexical_similarity"]
+    assert table["item_id"].to_pylist() == ["i0", "i1", "i2", "i3"]
+    kept = table["lexical_similarity"].to_numpy()
+    assert np.isnan(kept).tolist() == [False, False, False, True]
+    assert kept[:3] == pytest.approx(earlier["lexical_similarity"].to_numpy())
+
+
+def test_earlier_scores_stand_beside_their_own_items() -> None:
+    first, second = block("a", GOOD), block("b", {"text": "y", "token_logprobs": [-3.0]})
+    earlier = score_blocks([second, first], load_estimators("sequence_nll")).table()
+    table = score_blocks([first, second], load_estimators("mean_nll")).table(earlier)
+    assert dict(zip(table["item_id"].to_pylist(), table["sequence_nll"].to_pylist(), strict=True)) == {"a": 1.5, "b": 3.0}

@@ -15,7 +15,7 @@ from trueline.metrics.ece import ECE, Bins, ece_metric
 from trueline.metrics.multiclass import multiclass_brier
 from trueline.metrics.proper import BRIER, NLL
 from trueline.metrics.ranking import AUROC
-from trueline.stats import CI, engine, estimates, sorted_sample
+from trueline.stats import CI, draws, engine, estimates, sorted_sample
 from trueline.stats.engine import replicate
 from trueline.stats.intervals import acceleration
 from trueline.stats.jackknife import leave_out
@@ -42,7 +42,7 @@ def test_replicates_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch, 
     sample = sorted_sample(p, y, clusters=clusters)
     ci = CI(kind, n_boot=97)
     whole = replicate(sample, [AUROC, ECE], ci)
-    monkeypatch.setattr(engine, "_CHUNK_CELLS", 3 * sample.n_rows)
+    monkeypatch.setattr(draws, "_CHUNK_CELLS", 3 * sample.n_rows)
     parts = replicate(sample, [AUROC, ECE], ci)
     for name, values in whole.items():
         assert values == pytest.approx(parts[name], abs=1e-13)
@@ -71,16 +71,16 @@ def test_merged_rows_have_the_same_distribution_as_single_rows() -> None:
 def test_replicate_weights_are_counts_of_rows_and_of_whole_clusters() -> None:
     p, y = world(50)
     rng = np.random.default_rng(0)
-    weights = engine.draw(sorted_sample(p, y), False, rng, 20, 50)
+    weights = draws.draw(sorted_sample(p, y), False, rng, 20, 50)
     assert np.array_equal(weights, np.rint(weights))
     assert (weights.sum(axis=1) == 50).all()
     sample = sorted_sample(p, y, clusters=np.arange(50) // 5)
-    weights = engine.draw(sample, False, rng, 20, 50)
+    weights = draws.draw(sample, False, rng, 20, 50)
     assert sample.cluster is not None
     for c in range(10):
         assert np.ptp(weights[:, sample.cluster == c], axis=1).max() == 0
     assert (weights.sum(axis=1) == 50).all()
-    dirichlet = engine.draw(sorted_sample(p, y), True, rng, 20, 50)
+    dirichlet = draws.draw(sorted_sample(p, y), True, rng, 20, 50)
     assert dirichlet.sum(axis=1) == pytest.approx(np.full(20, 50.0))
 
 
@@ -142,7 +142,7 @@ def test_single_class_replicates_are_drawn_again() -> None:
 
 
 def test_too_many_undefined_replicates_are_called_unstable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_REDRAWS", 0)
+    monkeypatch.setattr(draws, "_REDRAWS", 0)
     p, y = np.linspace(0, 1, 12), np.zeros(12)
     y[7] = 1
     e = auroc(p, y, ci=CI("percentile", n_boot=500))

@@ -4,7 +4,7 @@
 """
 
 from trueline.estimators.base import Estimator
-from trueline.estimators.engine import judge_trace, missing_reasons, scorable, score_trace
+from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
 from trueline.estimators.loading import load_equivalence, load_estimator, load_estimators
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "load_estimator",
     "load_estimators",
     "missing_reasons",
-    "scorable",
     "score_trace",
 ]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueline.errors import InputError, LawError
+from trueline.errors import InputError
 from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudge, Verdicts
 from trueline.estimators.equivalence.cache import PairCache
-from trueline.estimators.inputs import OnEmpty, generations, refuse_other_law
+from trueline.estimators.inputs import OnEmpty, generations
 from trueline.traces.insides import INSIDE_COLUMNS
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.trace import Generations, Trace
@@ -32,7 +32,7 @@ def score_trace(trace: Trace, estimators: Mapping[str, Estimator], on_empty: OnE
 
     ``on_empty`` overrides the setting of every estimator that has one: by default one answer without tokens is a missing value and
     does not end a run over thousands of items; None leaves each estimator as it was made. Raises what the estimators raise
-    (``MissingTraceField``, ``LawError``, ``InputError``), with the estimator's name in front; ``scorable`` tells beforehand.
+    (``MissingTraceField``, ``LawError``, ``InputError``), with the estimator's name in front.
     """
     scores: dict[str, NDArray[np.float64]] = {}
     for name, estimator in estimators.items():
@@ -50,19 +50,6 @@ def _with_empty(estimator: Any, on_empty: OnEmpty | None) -> Estimator:
     has = dataclasses.is_dataclass(estimator) and "on_empty" in {f.name for f in dataclasses.fields(estimator)}
     ready: Estimator = dataclasses.replace(estimator, on_empty=on_empty) if has and on_empty is not None else estimator
     return ready
-
-
-def scorable(trace: Trace, estimators: Mapping[str, Estimator]) -> tuple[dict[str, Estimator], dict[str, str]]:
-    """Which estimators a stored trace can serve, and for each other one the reason why not, from its needs alone (cheap)."""
-    usable: dict[str, Estimator] = {}
-    refused: dict[str, str] = {}
-    for name, estimator in estimators.items():
-        reason = _lacks(trace, estimator)
-        if reason:
-            refused[name] = reason
-        else:
-            usable[name] = estimator
-    return usable, refused
 
 
 def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float64]) -> dict[str, int]:
@@ -111,35 +98,6 @@ def _filled(rows: Generations, column: str) -> NDArray[np.bool_]:
     if pa.types.is_list(values.type):
         return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(values), 0), False).to_numpy(), dtype=bool)
     return np.asarray(values.is_valid().to_numpy(), dtype=bool)
-
-
-def _lacks(trace: Trace, estimator: Estimator) -> str:
-    needs = estimator.needs
-    if needs.unfitted:
-        return "it is trained and not fitted; give name(fit=RUN), a graded run with other items"
-    wanted = [("greedy", needs.greedy), *((probe, frozenset[str]()) for probe in sorted(needs.probes))]
-    if needs.samples:
-        wanted.append(("sample", needs.sample_columns))
-    for kind, columns in wanted:
-        rows = trace.generations(kind)
-        if (columns or kind != "greedy") and not len(rows):
-            return f"the trace has no {kind} rows"
-        for column in sorted(columns):
-            if not rows.has(column):
-                return f"{column} was not captured for the {kind} rows"
-    if needs.samples and trace.samples.counts.max(initial=0) < needs.samples:
-        return f"every item has fewer than {needs.samples} samples"
-    if needs.equivalence and trace.judgements is None:
-        return "no equivalence was chosen"
-    return _other_law(trace) if needs.model_law else ""
-
-
-def _other_law(trace: Trace) -> str:
-    try:
-        refuse_other_law(trace, trace.samples)
-    except LawError as error:
-        return str(error)
-    return ""
 
 
 def judge_trace(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.metrics._call import CIArgument, call
+from trueline.stats.cells import grid_cells
 from trueline.stats.engine import Metric
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import NanPolicy, SortedSample, group_starts, group_sums
@@ -171,7 +172,7 @@ def _constant(sample: SortedSample, *, truth_only: bool = False) -> str:
     return f"all {int(sample.multiplicity[used].sum())} {what} are equal: no ranks to compare"
 
 
-SPEARMAN = Metric("spearman", _spearman_value, truth="real", reason=_constant, bounds=(-1, 1))
+SPEARMAN = Metric("spearman", _spearman_value, truth="real", reason=_constant, bounds=(-1, 1), cells=grid_cells)
 # Counting inversions costs a logarithm more than the other metrics, hence the earlier switch to little bootstraps.
 KENDALL = Metric("kendall", _kendall_value, truth="real", reason=_constant, bounds=(-1, 1), little_from=20_000)
 CONCORDANCE = Metric(

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
 from trueline.metrics.accuracy import additive_jackknife, mean_influence
+from trueline.stats.cells import Cells, bin_cells, rank_cells
 from trueline.stats.engine import Jackknife, Metric, check, point
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import IntArray, NanPolicy, SortedSample, sorted_sample, weighted_sum
@@ -70,6 +71,18 @@ class Bins:
             codes = self.codes(sample)
             sample.cache[self] = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
         found: IntArray = sample.cache[self]
+        return found
+
+    def cells(self, sample: SortedSample) -> Cells | None:
+        """Return cells that keep to the bins; remembered on the sample."""
+        key = "cells", self
+        if key not in sample.cache:
+            starts = self.starts(sample)
+            made = bin_cells(sample, starts)
+            if made is not None:
+                made.sample.cache[self] = np.searchsorted(made.sample.scores, sample.scores[starts])
+            sample.cache[key] = made
+        found: Cells | None = sample.cache[key]
         return found
 
 
@@ -204,15 +217,16 @@ def ece_metric(bins: Bins | None = None, norm: float = 1) -> Metric:
         bounds=(0, 1),
         prefers="basic",
         null=partial(_ece_of_noise, bins=bins, norm=norm),
+        cells=bins.cells,
     )
 
 
 def debiased_metric(bins: Bins | None = None, squared: bool = False) -> Metric:
     """Return the metric record of `debiased_ece`."""
-    value = partial(_debiased_value, bins=bins or Bins())
-    if squared:
-        return Metric("debiased_squared_ece", value, scores="probability", bounds=(-1, 1), prefers="centred")
-    return Metric("debiased_ece", value, scores="probability", bounds=(-1, 1), prefers="centred", link=_root)
+    bins = bins or Bins()
+    value = partial(_debiased_value, bins=bins)
+    name, link = ("debiased_squared_ece", None) if squared else ("debiased_ece", _root)
+    return Metric(name, value, scores="probability", bounds=(-1, 1), prefers="centred", link=link, cells=bins.cells)
 
 
 def _ece_value(sample: SortedSample, weights: FloatArray, *, bins: Bins, norm: float) -> FloatArray:
@@ -294,6 +308,7 @@ SIGNED_ECE = Metric(
     jackknife=lambda sample: additive_jackknife(sample, sample.scores - sample.truth),
     influence=partial(mean_influence, per_row=lambda sample: sample.scores - sample.truth),
     bounds=(-1, 1),
+    cells=rank_cells,
 )
 ECE = ece_metric()
 MCE = ece_metric(norm=math.inf)

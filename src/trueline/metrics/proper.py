@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
 from trueline.metrics.accuracy import additive_jackknife, mean_influence
+from trueline.stats.cells import rank_cells
 from trueline.stats.engine import Metric, as_ci, estimates
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import NanPolicy, SortedSample, group_sums, sorted_sample, weighted_sum
@@ -159,10 +160,16 @@ BRIER = Metric(
     jackknife=lambda sample: additive_jackknife(sample, (sample.scores - sample.truth) ** 2),
     influence=partial(mean_influence, per_row=lambda sample: (sample.scores - sample.truth) ** 2),
     bounds=(0, 1),
+    cells=rank_cells,
 )
 NLL = nll_metric()
 BRIER_SKILL = Metric(
-    "brier_skill", _skill_value, scores="probability", both_classes=True, reason=lambda s: "only one class: the base rate is certain"
+    "brier_skill",
+    _skill_value,
+    scores="probability",
+    both_classes=True,
+    reason=lambda s: "only one class: the base rate is certain",
+    cells=rank_cells,
 )
 MURPHY = [
     # Noise within a forecast adds to reliability and resolution alike; the basic interval takes it off.

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
+from trueline.stats.cells import rank_cells
 from trueline.stats.delong import components, delong_interval, effective_pairs, separated_interval
 from trueline.stats.engine import Metric, point
 from trueline.stats.estimate import Estimate, FloatArray
@@ -232,5 +233,6 @@ AUROC = Metric(
     influence=_auroc_influence,
     reason=one_class,
     bounds=(0, 1),
+    cells=rank_cells,
 )
-AUPRC = Metric("auprc", _auprc_value, both_classes=True, reason=one_class, bounds=(0, 1))
+AUPRC = Metric("auprc", _auprc_value, both_classes=True, reason=one_class, bounds=(0, 1), cells=rank_cells)

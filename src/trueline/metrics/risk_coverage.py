@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, call
+from trueline.stats.cells import rank_cells
 from trueline.stats.engine import Metric
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import NanPolicy, SortedSample, group_sums, weighted_sum
@@ -163,7 +164,7 @@ def prr_metric(max_rejection: float = 1.0) -> Metric:
             return f"max_rejection {max_rejection:g} of {sample.n} rows is less than one row"
         return _equal_losses(sample)
 
-    return Metric("prr", value, truth="real", reason=reason, bounds=(-np.inf, 1))
+    return Metric("prr", value, truth="real", reason=reason, bounds=(-np.inf, 1), cells=rank_cells)
 
 
 def selective_risk_metric(coverage: float = 0.8) -> Metric:
@@ -282,7 +283,7 @@ def _equal_losses(sample: SortedSample) -> str:
 
 
 def _loss_metric(name: str, value: Callable[[SortedSample, FloatArray], FloatArray], high: float = np.inf) -> Metric:
-    return Metric(name, value, truth="real", reason=_equal_losses, bounds=(-np.inf, high))
+    return Metric(name, value, truth="real", reason=_equal_losses, bounds=(-np.inf, high), cells=rank_cells)
 
 
 AURC = _loss_metric("aurc", _aurc_value)

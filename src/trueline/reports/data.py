@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class RunLike(Protocol):
     def grades(self) -> Any: ...
     @property
     def failures(self) -> Any: ...
-    def blocks(self) -> Iterable[Trace]: ...
+    def blocks(self, *, columns: Sequence[str] | None = None) -> Iterable[Trace]: ...
     def validate(self) -> Mapping[str, Any]: ...
 
 
@@ -45,13 +45,14 @@ class RunView:
     correct: (n_items,) float64, verdict on the answer that is measured (1 right, 0 wrong, NaN not judged). probability: (n_items,)
     float64, true probability that this answer is right, NaN where unknown. truth: named true quantities, (n_items,) float64 each.
     scores: (n_items,) float64 an estimator, NaN missing. metrics: the metrics document, ``{}`` when there is none and ``problem`` says why.
+    items, grades: data frames of n_items rows (a long run would not fit into memory as records); ``grades`` is null in a row whose answer
+    was never graded.
     """
 
     name: str
     manifest: Mapping[str, Any]
     item_ids: list[str]
-    questions: list[str]
-    references: list[list[str]]
+    items: Any
     clusters: list[str] | None
     truth: dict[str, Floats]
     scores: dict[str, Floats]
@@ -59,7 +60,7 @@ class RunView:
     answer: tuple[str, int]
     correct: Floats
     probability: Floats
-    grades: list[Mapping[str, Any]]
+    grades: Any
     failures: list[Mapping[str, Any]]
     metrics: Mapping[str, Any]
     problem: str | None
@@ -68,6 +69,20 @@ class RunView:
     def n_items(self) -> int:
         """How many items."""
         return len(self.item_ids)
+
+    def question(self, i: int) -> str:
+        """The question of one item, empty where it was not recorded."""
+        return str(self.items["question"][i] or "")
+
+    def references(self, i: int) -> list[str]:
+        """The accepted answers of one item."""
+        found = self.items["references"][i]
+        return [] if found is None else [str(r) for r in found]
+
+    def grade(self, i: int) -> Mapping[str, Any]:
+        """The verdict on one item's answer; empty where there is none."""
+        row: Mapping[str, Any] = self.grades.row(i, named=True)
+        return row if row["kind"] is not None else {}
 
     @property
     def wrong(self) -> Floats:
@@ -129,31 +144,24 @@ def read_run(run: RunLike) -> RunView:
     """Read a run for its report. Metrics come from ``metrics.json``; without one the run is validated now."""
     directory = RunDirectory(run.path)
     metrics, problem = _metrics(run, directory)
-    items = _records(run.items)
-    ids = [str(row["item_id"]) for row in items]
-    position = {item: i for i, item in enumerate(ids)}
-    graded = _records(run.grades) if (run.path / "grades.parquet").exists() else []
-    scores = run.scores if (run.path / "scores.parquet").exists() else None
-    answer = _answer(str(metrics.get("answer") or ""), graded)
-    grades: list[Mapping[str, Any]] = [{} for _ in ids]
-    for row in graded:
-        if (row.get("kind"), int(row.get("draw") or 0)) == answer and row["item_id"] in position:
-            grades[position[row["item_id"]]] = row
+    items = run.items
+    ids = [str(i) for i in items["item_id"].to_list()]
+    answer, grades = _grades(run, items, str(metrics.get("answer") or ""))
+    scores = _beside(items, run.scores) if (run.path / "scores.parquet").exists() else None
     return RunView(
         name=run.path.name,
         manifest=run.manifest,
         item_ids=ids,
-        questions=[str(row.get("question") or "") for row in items],
-        references=[[str(r) for r in row.get("references") or []] for row in items],
-        clusters=_clusters(items),
-        truth=_truth(items),
-        scores={} if scores is None else _scores(scores, position),
+        items=items,
+        clusters=_clusters(items, ids),
+        truth={name.removeprefix("truth_"): _floats(items[name]) for name in items.columns if name.startswith("truth_")},
+        scores={} if scores is None else {name: _floats(scores[name]) for name in scores.columns if name != "item_id"},
         score_info=directory.read_json("scores.json") or {},
         answer=answer,
-        correct=_column(grades, "correct"),
-        probability=_column(grades, "probability"),
+        correct=_floats(grades["correct"]),
+        probability=_floats(grades["probability"]),
         grades=grades,
-        failures=_records(run.failures),
+        failures=list(run.failures.to_dicts()),
         metrics=metrics,
         problem=problem,
     )
@@ -170,45 +178,42 @@ def _metrics(run: RunLike, directory: RunDirectory) -> tuple[Mapping[str, Any], 
         return {}, str(error)
 
 
-def _records(frame: Any) -> list[Mapping[str, Any]]:
-    return list(frame.to_dicts())
-
-
-def _clusters(items: list[Mapping[str, Any]]) -> list[str] | None:
+def _clusters(items: Any, ids: list[str]) -> list[str] | None:
     """A label an item, its own where it stands alone; None where no two items share one."""
-    labels = [f"\0{row['item_id']}" if row.get("cluster") is None else str(row["cluster"]) for row in items]
+    if "cluster" not in items.columns or items["cluster"].null_count() == len(items):
+        return None
+    labels = [f"\0{item}" if label is None else str(label) for label, item in zip(items["cluster"].to_list(), ids, strict=True)]
     return labels if len(set(labels)) < len(labels) else None
 
 
-def _answer(stated: str, grades: list[Mapping[str, Any]]) -> tuple[str, int]:
-    if stated == "greedy" or (not stated and any(row.get("kind") == "greedy" for row in grades)):
+def _grades(run: RunLike, items: Any, stated: str) -> tuple[tuple[str, int], Any]:
+    """Which answer is measured, and its verdicts beside the items."""
+    import polars as pl
+
+    columns = {"item_id": pl.String, "kind": pl.String, "draw": pl.Int32, "correct": pl.Boolean, "refused": pl.Boolean}
+    none = pl.DataFrame(schema={**columns, "probability": pl.Float64, "reason": pl.String})
+    found = run.grades if (run.path / "grades.parquet").exists() else none
+    kind, draw = _answer(stated, set(found["kind"].unique()))
+    own = found.filter((pl.col("kind") == kind) & (pl.col("draw").fill_null(0) == draw))
+    return (kind, draw), _beside(items, own.unique("item_id", keep="last"))
+
+
+def _beside(items: Any, frame: Any) -> Any:
+    """Rows of a frame in the order of the items, null where an item has none."""
+    return items.select("item_id").join(frame, on="item_id", how="left", maintain_order="left")
+
+
+def _floats(column: Any) -> Floats:
+    """Numbers of a column that may be written to; NaN for null."""
+    return np.array(column.cast(float).to_numpy(), dtype=np.float64)
+
+
+def _answer(stated: str, kinds: set[str]) -> tuple[str, int]:
+    if stated == "greedy" or (not stated and "greedy" in kinds):
         return "greedy", 0
     if not stated:
-        return ("sample", 0) if grades else ("greedy", 0)
+        return ("sample", 0) if kinds else ("greedy", 0)
     kind, _, draw = stated.partition(" ")
     if not draw.isdigit():
         raise InputError(f"metrics.json names the answer {stated!r}; expected 'greedy' or 'sample N'")
     return kind, int(draw)
-
-
-def _column(rows: list[Mapping[str, Any]], name: str) -> Floats:
-    return np.array([math.nan if row.get(name) is None else float(row[name]) for row in rows], dtype=np.float64)
-
-
-def _truth(items: list[Mapping[str, Any]]) -> dict[str, Floats]:
-    names = [name for name in (items[0] if items else {}) if name.startswith("truth_")]
-    return {name.removeprefix("truth_"): _column(items, name) for name in names}
-
-
-def _scores(frame: Any, position: Mapping[str, int]) -> dict[str, Floats]:
-    index = [position.get(str(i), -1) for i in frame["item_id"].to_list()]
-    out = {}
-    for name in frame.columns:
-        if name == "item_id":
-            continue
-        column = np.full(len(position), np.nan)
-        for i, value in zip(index, frame[name].to_list(), strict=True):
-            if i >= 0 and value is not None:
-                column[i] = value
-        out[name] = column
-    return out

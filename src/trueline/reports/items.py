@@ -63,7 +63,7 @@ def scan(run: RunLike, wanted: set[str]) -> Scan:
     """Read the trace block by block; keep the rows of the wanted items alone."""
     found = Scan()
     ids = pa.array(sorted(wanted), pa.string())
-    for block in run.blocks():
+    for block in run.blocks(columns=_COLUMNS):
         present = [c for c in _COLUMNS if c in block.table.column_names]
         answers = block.table.filter(pc.is_in(block.table["kind"], value_set=pa.array(["greedy", "sample"])))
         found.n_answers += len(answers) - answers["text"].null_count
@@ -97,12 +97,13 @@ def choose(view: RunView, caps: Caps) -> Choice:
     if not names or caps.items < 1:
         return Choice(names[0] if names else None, [], [], [])
     score = view.scores[names[0]]
-    order = [int(i) for i in np.argsort(score, kind="stable") if np.isfinite(score[i])]
+    order = np.argsort(score, kind="stable")
+    order = order[np.isfinite(score[order])]
     k = min(caps.items, (len(order) + 1) // 2)
-    certain = order[:k]
-    uncertain = order[::-1][: min(caps.items, len(order) - k)]
-    wrong = [i for i in order if view.correct[i] == 0 and i not in certain and i not in uncertain][: caps.items]
-    return Choice(names[0], certain, uncertain, wrong)
+    last = min(caps.items, len(order) - k)
+    inner = order[k : len(order) - last]
+    wrong = inner[view.correct[inner] == 0][: caps.items]
+    return Choice(names[0], order[:k].tolist(), order[::-1][:last].tolist(), wrong.tolist())
 
 
 def items(view: RunView, choice: Choice, found: Scan, caps: Caps) -> Html:
@@ -147,16 +148,16 @@ def token_class(logprob: float | None) -> str:
 def _card(view: RunView, i: int, rank: int, estimator: str, rows: list[Mapping[str, Any]], caps: Caps) -> Html:
     kind, draw = view.answer
     answer = next((r for r in rows if r["kind"] == kind and int(r["draw"] or 0) == draw), None)
-    grade = view.grades[i]
+    grade, question, references = view.grade(i), view.question(i), view.references(i)
     where = f"{plain(estimator)} {number(float(view.scores[estimator][i]))}, rank {rank:,} of {view.n_items:,}"
     parts: list[object] = [
         el("p", _verdict(grade), " ", el("span", f"{where}; item {plain(view.item_ids[i])[:80]}", cls="label")),
-        el("p", quote(view.questions[i] or "question not recorded", caps.question), cls="question" if view.questions[i] else "faint"),
+        el("p", quote(question or "question not recorded", caps.question), cls="question" if question else "faint"),
         el("p", el("span", "Answer", cls="label"), _answer(answer, caps)),
     ]
-    if view.references[i]:
-        shown = [quote(r, 200) for r in view.references[i][:5]]
-        more = f" and {len(view.references[i]) - 5:,} more" if len(view.references[i]) > 5 else None
+    if references:
+        shown = [quote(r, 200) for r in references[:5]]
+        more = f" and {len(references) - 5:,} more" if len(references) > 5 else None
         parts.append(el("p", el("span", "Accepted", cls="label"), join(shown, " \u00b7 "), more))
     if grade.get("correct") is None and grade.get("reason"):
         parts.append(el("p", el("span", "Why no verdict", cls="label"), quote(grade["reason"], 300)))

@@ -14,11 +14,13 @@ from trueline.reports.sections import Caps, code, empty
 
 def failures(view: RunView, caps: Caps) -> Html:
     """Return what failed, what could not be judged and what has no score, with counts and reasons."""
-    ungraded = Counter(str(g.get("reason") or "no reason recorded") for g in view.grades if g and g.get("correct") is None)
-    never = sum(not g for g in view.grades)
+    graded = view.grades["kind"].is_not_null()
+    without = view.grades["reason"].filter(graded & view.grades["correct"].is_null())
+    ungraded = Counter(str(reason or "no reason recorded") for reason in without.to_list())
+    never = int((~graded).sum())
     if never:
         ungraded["never graded: no answer, or no grader was run"] += never
-    refused = sum(bool(g.get("refused")) for g in view.grades)
+    refused = int(view.grades["refused"].sum())
     parts = [
         _table_of_reasons("Failed generations", "Reason", _reasons(view.failures), caps),
         _table_of_reasons("Answers without a verdict", "Reason", ungraded, caps),

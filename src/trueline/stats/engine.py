@@ -1,8 +1,7 @@
 """The interval engine: one set of weighted replicates serves every metric of a call.
 
 A replicate is a vector of row weights, never a copy of the rows: multinomial counts over rows (or over clusters, whose rows then share
-the count), or Dirichlet weights. A metric is a function of (sorted sample, weights). Efron 1979/1987, Rubin 1981; bag of little
-bootstraps for very many rows (Kleiner et al. 2014).
+the count), or Dirichlet weights. A metric is a function of (sorted sample, weights). Efron 1979/1987, Rubin 1981.
 """
 
 from __future__ import annotations
@@ -16,23 +15,24 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from trueline.errors import InputError
-from trueline.stats.draws import draw
+from trueline.stats.cells import Cells
+from trueline.stats.draws import draws, generators
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import Interval, basic, bca, percentile
 from trueline.stats.jackknife import influence_skew
-from trueline.stats.sample import SortedSample, weighted_sum
+from trueline.stats.replicates import Replicates, point, replicate, replicates
+from trueline.stats.sample import SortedSample
 from trueline.stats.studentised import standard_errors, studentised
+
+__all__ = [
+    "CI", "Jackknife", "Kind", "Metric", "ValueFunction", "as_ci", "check", "estimates", "point", "replicate", "reported",
+    "weight_chunks",
+]  # fmt: skip
 
 Kind = Literal["auto", "bca", "percentile", "basic", "centred", "studentised", "bayesian", "analytic", "none"]
 ValueFunction = Callable[[SortedSample, FloatArray], FloatArray]
 Jackknife = tuple[FloatArray, FloatArray]
-# About 1 MB of weights at a time stays in cache; results do not depend on it.
-_CHUNK_CELLS = 1 << 17
-_REDRAWS = 10
-_SAFE_UNITS = 50
-_LONG = 10_000
 _UNSTABLE = 0.05
-_LITTLE_SUBSETS, _LITTLE_EXPONENT = 20, 0.7
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ class Metric:
         Derivative of the value by each row's weight; for standard errors of replicates.
     little_from : int
         Rows (after merging) above which replicates come from a bag of little bootstraps.
+    cells : function (sample) -> Cells or None, optional
+        Merged neighbours on which the replicates of a long sample may be computed.
     """
 
     name: str
@@ -136,11 +138,7 @@ class Metric:
     rough: ValueFunction | None = None
     influence: ValueFunction | None = None
     little_from: int = 200_000
-
-
-def point(metric: Metric, sample: SortedSample) -> float:
-    """Return the value of a metric on the sample itself, before its link."""
-    return float(metric.value(sample, sample.weights[None, :])[0])
+    cells: Callable[[SortedSample], Cells | None] | None = None
 
 
 def reported(metric: Metric, value: float) -> float:
@@ -159,9 +157,10 @@ def estimates(sample: SortedSample, metrics: Sequence[Metric], ci: CI | Kind | N
     nulls = [replace(m, name=_null_name(m), value=m.null, rough=None) for m in drawn if m.null is not None and ci.kind == "auto"]
     errors = []
     if ci.kind == "studentised":
-        drawn = [m for m in drawn if m.influence is not None]
+        # A standard error needs its units, which cells have merged.
+        drawn = [replace(m, cells=None) for m in drawn if m.influence is not None]
         errors = [replace(m, name=_error_name(m), value=partial(standard_errors, metric=m), rough=None) for m in drawn]
-    samples = replicate(sample, [*drawn, *nulls, *errors], ci) if drawn else {}
+    samples = replicates(sample, [*drawn, *nulls, *errors], ci) if drawn else {}
     return {m.name: _assemble(m, sample, ci, values[m.name], exact[m.name], samples) for m in metrics}
 
 
@@ -189,95 +188,10 @@ def check(metric: Metric, sample: SortedSample) -> None:
             )
 
 
-def replicate(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[str, FloatArray]:
-    """Return (n_boot,) replicate values of each metric; all metrics see the same weights (see `uses_little_bootstraps`)."""
-    little = [m for m in metrics if uses_little_bootstraps(m, sample)]
-    values = _little_bootstraps(sample, little, ci) if little else {}
-    rest = [m for m in metrics if m not in little]
-    if rest:
-        rng, spare = _generators(ci.seed)
-        values |= _run(sample, rest, _draws(sample, ci, rng, ci.n_boot, sample.n), spare, ci, sample.n)
-    return values
-
-
-def uses_little_bootstraps(metric: Metric, sample: SortedSample) -> bool:
-    """Whether a sample is so long that replicates come from subsets; metrics on either side of the line are not paired."""
-    return sample.cluster is None and sample.stratum is None and sample.n_rows > metric.little_from
-
-
 def weight_chunks(sample: SortedSample, ci: CI) -> Iterator[FloatArray]:
     """Yield (chunk, n_rows) replicate weights, n_boot rows in all; for curves, which are functions of whole weight vectors."""
-    rng, _ = _generators(ci.seed)
-    return _draws(sample, ci, rng, ci.n_boot, sample.n)
-
-
-def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
-    """One stream for the replicates, one for redraws, so that neither shifts the other."""
-    main, spare = np.random.SeedSequence(seed).spawn(2)
-    return np.random.default_rng(main), np.random.default_rng(spare)
-
-
-def _draws(sample: SortedSample, ci: CI, rng: np.random.Generator, n_boot: int, total: int) -> Iterator[FloatArray]:
-    chunk = max(1, _CHUNK_CELLS // max(sample.n_rows, 1))
-    for start in range(0, n_boot, chunk):
-        yield draw(sample, ci.kind == "bayesian", rng, min(chunk, n_boot - start), total)
-
-
-def _run(
-    sample: SortedSample, metrics: Sequence[Metric], draws: Iterator[FloatArray], spare: np.random.Generator, ci: CI, total: int
-) -> dict[str, FloatArray]:
-    if sample.n_rows > _LONG:
-        # glibc hands every block above its threshold back to the system at once, and a replicate would fault its pages in again; the
-        # threshold follows the largest block freed. This one is never touched, so it costs nothing (measured: 2 to 3 times faster).
-        np.empty(1 << 21)
-    parts: dict[str, list[FloatArray]] = {m.name: [] for m in metrics}
-    both = any(m.both_classes for m in metrics) and sample.binary and _may_lose_a_class(sample)
-    for weights in draws:
-        mixed = _redraw(sample, weights, ci, spare, total) if both else weights
-        for m in metrics:
-            parts[m.name].append((m.rough or m.value)(sample, mixed if m.both_classes else weights))
-    return {name: np.concatenate(values) for name, values in parts.items()}
-
-
-def _may_lose_a_class(sample: SortedSample) -> bool:
-    """Whether a single-class replicate is possible at all: beyond 50 units of each class its probability is below e^-50."""
-    used = sample.weights > 0
-    if sample.cluster is None:
-        units = [sample.multiplicity[used & rows].sum() for rows in (sample.positive, ~sample.positive)]
-    else:
-        units = [len(np.unique(sample.cluster[used & rows])) for rows in (sample.positive, ~sample.positive)]
-    return bool(min(units) <= _SAFE_UNITS)
-
-
-def _redraw(sample: SortedSample, weights: FloatArray, ci: CI, spare: np.random.Generator, total: int) -> FloatArray:
-    """Replace single-class replicates by fresh ones, at most ten times each; what stays single-class becomes NaN downstream."""
-    positive = sample.positive
-    for _ in range(_REDRAWS):
-        mass, ones = weights.sum(axis=1), weighted_sum(weights, positive.astype(np.float64))
-        bad = np.flatnonzero((ones <= 0) | (ones >= mass))
-        if not len(bad):
-            break
-        weights = weights.copy()
-        for b in bad:
-            weights[b] = draw(sample, ci.kind == "bayesian", spare, 1, total)[0]
-    return weights
-
-
-def _little_bootstraps(sample: SortedSample, metrics: Sequence[Metric], ci: CI) -> dict[str, FloatArray]:
-    """Replicates from subsets of n^0.7 rows whose counts sum to n, moved from each subset's own value to the full value."""
-    rng, spare = _generators(ci.seed)
-    size = int(sample.n_rows**_LITTLE_EXPONENT)
-    share = np.diff(np.linspace(0, ci.n_boot, _LITTLE_SUBSETS + 1).round().astype(int))
-    full = {m.name: point(m, sample) for m in metrics}
-    parts: dict[str, list[FloatArray]] = {m.name: [] for m in metrics}
-    for n_boot in share[share > 0]:
-        subset = sample.take(np.sort(rng.choice(sample.n_rows, size, replace=False)))
-        values = _run(subset, metrics, _draws(subset, ci, rng, int(n_boot), sample.n), spare, ci, sample.n)
-        for m in metrics:
-            scaled = subset.weights * (sample.weights.sum() / subset.weights.sum())
-            centre = float((m.rough or m.value)(subset, scaled[None, :])[0])
-            parts[m.name].append(values[m.name] - centre + full[m.name])
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    rng, _ = generators(ci.seed)
+    return draws(sample, ci.kind == "bayesian", rng, ci.n_boot, sample.n)
 
 
 def _wants_replicates(ci: CI) -> bool:
@@ -293,7 +207,7 @@ def _exact(metric: Metric, sample: SortedSample, ci: CI, value: float) -> Interv
 
 
 def _assemble(
-    metric: Metric, sample: SortedSample, ci: CI, value: float, exact: Interval | None, samples: Mapping[str, FloatArray]
+    metric: Metric, sample: SortedSample, ci: CI, value: float, exact: Interval | None, samples: Mapping[str, Replicates]
 ) -> Estimate:
     base: dict[str, Any] = {"level": ci.level, "n": sample.n, "n_missing": sample.n_missing, "n_effective": sample.n_effective}
     shown = reported(metric, value)
@@ -302,12 +216,13 @@ def _assemble(
         return Estimate(shown, reason=reason, **base)
     if exact is not None:
         return Estimate(shown, exact.low, exact.high, se=exact.se, method=exact.method, **base)
-    own = samples.get(metric.name)
-    if own is None:
+    found = samples.get(metric.name)
+    if found is None:
         unmade = None if ci.kind == "none" else f"no {ci.kind} interval for {metric.name} on these rows; use 'bca'"
         return Estimate(shown, reason=unmade, **base)
+    own = found.values
     keep = (own if metric.link is None else metric.link(own)) if ci.keep else None
-    errors, beside = samples.get(_error_name(metric)), samples.get(_null_name(metric))
+    errors, beside = (None if r is None else r.values for r in (samples.get(_error_name(metric)), samples.get(_null_name(metric))))
     usable = np.isfinite(own)
     if errors is not None and (metric.fallback is None or np.ptp(own) > 0):
         usable &= errors > 0
@@ -320,20 +235,21 @@ def _assemble(
     doubts = [f"unstable: {lost:.0%} of the replicates were undefined"] if lost > _UNSTABLE else []
     if sample.n_lone_strata:
         doubts.append(f"{sample.n_lone_strata} strata have one unit and add no variance")
-    interval = _bootstrap_interval(metric, sample, ci, value, good, beside)
+    interval = _bootstrap_interval(metric, sample, ci, value, replace(found, values=good), beside)
     doubt = "; ".join(doubts) or None
     return Estimate(shown, interval.low, interval.high, se=interval.se, method=interval.method, reason=doubt, samples=keep, **base)
 
 
 def _bootstrap_interval(
-    metric: Metric, sample: SortedSample, ci: CI, value: float, samples: FloatArray, beside: FloatArray | None
+    metric: Metric, sample: SortedSample, ci: CI, value: float, found: Replicates, beside: FloatArray | None
 ) -> Interval:
     """`beside`: the replicates' standard errors for a studentised interval, else those of noise alone where the metric has them."""
+    samples = found.values
     if metric.fallback is not None and np.ptp(samples) == 0:
         return metric.fallback(sample, ci.level)
     kind = metric.prefers if ci.kind == "auto" else ci.kind
     if kind == "bca":
-        low, high = bca(samples, value, ci.level, influence_skew(metric, sample, ci.seed))
+        low, high = bca(samples, value, ci.level, influence_skew(metric, sample, ci.seed, found.cells))
     elif kind == "basic":
         low, high = basic(samples, value, ci.level)
     elif kind == "studentised" and beside is not None:
@@ -345,10 +261,7 @@ def _bootstrap_interval(
         # The plug-in value lies above the truth by the noise that basic takes off; the ends still have to hold what is shown.
         low, high = 0.0 if value <= float(np.quantile(beside, ci.level)) else min(low, value), max(high, value)
     low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
-    unit = f"{'stratified ' if sample.stratum is not None else ''}{'cluster ' if sample.cluster is not None else ''}replicates"
-    if uses_little_bootstraps(metric, sample):
-        unit = "little-bootstrap replicates"
     spread = samples
     if metric.link is not None:
         spread = metric.link(samples - samples.mean() + value if kind == "centred" else samples)
-    return Interval(reported(metric, low), reported(metric, high), float(spread.std(ddof=1)), f"{kind}, {ci.n_boot} {unit}")
+    return Interval(reported(metric, low), reported(metric, high), float(spread.std(ddof=1)), f"{kind}, {ci.n_boot} {found.unit}")
