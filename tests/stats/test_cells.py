@@ -149,3 +149,15 @@ def test_grid_of_few_levels_and_of_heavy_ties() -> None:
     assert cells.sample.n_rows == 48
     one = grid_cells(sorted_sample(rng.normal(size=5000), np.r_[np.zeros(4990), np.arange(1.0, 11)]))
     assert one.sample.multiplicity.sum() == 5000
+
+
+def test_strata_and_studentised_intervals_draw_whole_rows() -> None:
+    p, y = world(5000)
+    strata = np.arange(5000) % 5
+    e = evaluate(p, y, ["aurc"], strata=strata, ci=CI("bca", n_boot=300))["aurc"]
+    plain = evaluate(p, y, ["aurc"], ci=CI("bca", n_boot=300))["aurc"]
+    assert "stratified" in e.method
+    assert e.se == pytest.approx(plain.se, rel=0.2)
+    t = evaluate(p, y, ["brier"], ci=CI("studentised", n_boot=300))["brier"]
+    assert t.low < t.value < t.high
+    assert t.se == pytest.approx(evaluate(p, y, ["brier"], ci=CI("bca", n_boot=300))["brier"].se, rel=0.2)

@@ -12,7 +12,7 @@ from trueline.errors import InputError
 from trueline.metrics import accuracy, evaluate
 from trueline.metrics.proper import BRIER
 from trueline.metrics.ranking import AUROC
-from trueline.stats import CI, engine, sorted_sample
+from trueline.stats import CI, draws, engine, sorted_sample
 from trueline.stats.draws import draw
 from trueline.stats.engine import replicate
 from trueline.stats.jackknife import influence_skew
@@ -45,7 +45,7 @@ def test_replicates_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch, 
     p, y = world()
     sample = sorted_sample(p, y, strata=STRATA, clusters=clusters)
     whole = replicate(sample, [AUROC, BRIER], CI("bca", n_boot=97))
-    monkeypatch.setattr(engine, "_CHUNK_CELLS", 3 * sample.n_rows)
+    monkeypatch.setattr(draws, "_CHUNK_CELLS", 3 * sample.n_rows)
     parts = replicate(sample, [AUROC, BRIER], CI("bca", n_boot=97))
     for name, values in whole.items():
         assert values == pytest.approx(parts[name], abs=1e-13)
