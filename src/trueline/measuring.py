@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueline.capture.engine import SHARD_ITEMS, capture
+from trueline.capture.needs import Needs
 from trueline.capture.planner import Plan, make_plan
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
@@ -38,11 +41,13 @@ def plan(
     max_new_tokens: int | None = None,
     limit: int | None = None,
     model_options: Mapping[str, object] | None = None,
+    budget: str | None = None,
 ) -> Plan:
     """What ``measure`` with the same arguments would do, without running the model; a server is asked one question: what it can do."""
     loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
     law = check_law(temperature, top_p, top_k)
-    return _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
+    asked_for = _Asked(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, estimators != "all")
+    return _plan(asked_for, budget)
 
 
 def measure(
@@ -63,6 +68,7 @@ def measure(
     batch_size: int = 64,
     model_options: Mapping[str, object] | None = None,
     max_cost: float | None = None,
+    budget: str | None = None,
     validate: bool = True,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
@@ -82,6 +88,8 @@ def measure(
     batch_size : generations decoded together.
     model_options : options of the model's loader, such as ``device`` of ``hf:`` or ``base_url`` and ``concurrency`` of ``openai:``.
     max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
+    budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
+        this process only): the estimators that fit are chosen, the others left out with the reason.
     on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
 
     Raises
@@ -99,19 +107,21 @@ def measure(
     _check_cost(asked, max_cost)
     load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
-    made = _plan(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, strict=estimators != "all")
+    directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
+    asked_for = _Asked(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, estimators != "all")
+    made = _plan(asked_for, budget, batch_size, directory)
     judge = equivalence
     if made.judge and isinstance(equivalence, str | None):  # a judge that cannot be had is reported before the model is asked
         judge = load_equivalence(made.judge, canonical=canonical_of(chosen))
     if on_plan is not None:
         on_plan(made)
-    directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
     identity = _identity(asked, chosen, made, seed, limit)
     with directory.lock():
         made = _open(directory, chosen, made, identity)
         _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
         _finish(directory, len(chosen.items), asked)
-    return _evaluated(Run(directory, chosen), "all" if estimators == "all" else made.estimators, judge, grader, validate)
+    every = estimators == "all" and budget is None
+    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, judge, grader, validate)
 
 
 def _evaluated(run: Run, estimators: str | Sequence[str], judge: str | Equivalence | None, grader: str | None, validate: bool) -> Run:
@@ -159,30 +169,60 @@ def _load(
     return loaded, asked, choose(chosen, limit)
 
 
-def _plan(
-    model: Model,
-    task: Task,
-    estimators: Mapping[str, Estimator],
-    samples: int,
-    equivalence: str | Equivalence | None,
-    law: SamplingLaw,
-    max_new_tokens: int | None,
-    *,
-    strict: bool,
-) -> Plan:
-    return make_plan(
-        model=model.uri,
-        capabilities=model.capabilities,
-        task=task.name,
-        n_items=len(task.items),
-        needs={name: estimator.needs for name, estimator in estimators.items()},
-        n_samples=samples,
-        law=law,
-        max_new_tokens=max_new_tokens or task.max_new_tokens,
-        judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
-        strict=strict,
-        shape=getattr(model, "shape", None),
-    )
+@dataclass(frozen=True)
+class _Asked:
+    """What the caller wants planned."""
+
+    model: Model
+    task: Task
+    estimators: Mapping[str, Estimator]
+    samples: int
+    equivalence: str | Equivalence | None
+    law: SamplingLaw
+    max_new_tokens: int | None
+    strict: bool
+
+    @property
+    def needs(self) -> dict[str, Needs]:
+        return {name: estimator.needs for name, estimator in self.estimators.items()}
+
+    def plan(self, needs: Mapping[str, Needs], samples: int, *, strict: bool = False) -> Plan:
+        """A plan for these needs and so many samples."""
+        model, task, equivalence = self.model, self.task, self.equivalence
+        return make_plan(
+            model=model.uri,
+            capabilities=model.capabilities,
+            task=task.name,
+            n_items=len(task.items),
+            needs=needs,
+            n_samples=samples,
+            law=self.law,
+            max_new_tokens=self.max_new_tokens or task.max_new_tokens,
+            judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
+            strict=strict,
+            shape=getattr(model, "shape", None),
+        )
+
+
+def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: RunDirectory | None = None) -> Plan:
+    if budget is None:
+        return asked.plan(asked.needs, asked.samples, strict=asked.strict)
+    from trueline.capture.budget import calls_in, fit_to_calls, parse_budget
+
+    limit = parse_budget(budget)
+    begun = directory.read_json("run.json") if directory is not None and directory.path.is_dir() else None
+    if begun is not None and begun.get("plan", {}).get("budget") == str(limit):  # a trial must not change a run that was begun
+        needs = {name: need for name, need in asked.needs.items() if name in begun["plan"]["estimators"]}
+        made = asked.plan(needs, begun["settings"]["samples"])
+        return dataclasses.replace(made, budget=str(limit), left_out=begun["plan"]["left_out"])
+    if limit.calls is not None:
+        calls = limit.calls
+    elif "token_stats" not in asked.model.capabilities:
+        raise InputError("a budget in seconds is for models in this process; for a server give calls=N, or --max-cost")
+    else:
+        whole = asked.plan(asked.needs, asked.samples)
+        calls = calls_in(limit.seconds or 0.0, asked.model, asked.task, whole, batch_size)
+    return dataclasses.replace(fit_to_calls(asked.plan, asked.needs, asked.samples, calls), budget=str(limit))
 
 
 def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None) -> dict[str, Any]:
@@ -229,8 +269,6 @@ def _covers(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
     """The plan widened to what the run set out to capture, so that all its shards hold the same columns."""
-    import dataclasses
-
     needs = dataclasses.replace(
         made.needs,
         greedy=made.needs.greedy | frozenset(captured["greedy_columns"]),

@@ -28,6 +28,7 @@ class Plan:
 
     estimators: names served. left_out: name -> why not. needs: their union. n_samples: sampled answers an item.
     judge: the equivalence used for verdicts, or None when no estimator wants them. shape: layers, heads and width of a white box.
+    budget: the limit that chose the estimators, if one did.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Plan:
     judge: str | None
     top_k_alternatives: int = 15
     shape: ModelShape | None = None
+    budget: str | None = None
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -116,6 +118,7 @@ class Plan:
             "law": asdict(self.law),
             "max_new_tokens": self.max_new_tokens,
             "judge": self.judge,
+            "budget": self.budget,
             "calls": self.calls,
             "bytes_at_most": self.bytes_at_most,
         }
@@ -126,6 +129,7 @@ class Plan:
         columns = sorted(self.greedy_columns | self.sample_columns) or ["log-probs only"]
         lines = [
             f"Plan: {self.model} on {self.task}, {self.n_items:,} items",
+            *([f"  budget     {self.budget}"] if self.budget else []),
             f"  calls      {calls}",
             f"  sampling   {self.n_samples} samples an item, {law}, at most {self.max_new_tokens} new tokens",
             f"  captured   {', '.join(columns)}",

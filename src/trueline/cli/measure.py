@@ -22,6 +22,9 @@ ModelOption = Annotated[
     list[str] | None,
     typer.Option("--model-option", "-O", metavar="NAME=VALUE", help="An option of the model's loader, such as concurrency=64. Repeatable."),
 ]
+BudgetOption = Annotated[
+    str | None, typer.Option(metavar="calls=N|seconds=S", help="Choose the estimators that so many calls an item, or seconds, can buy.")
+]
 MaxCost = Annotated[
     float | None,
     typer.Option(help="Stop before a server costs more; prices by -O price_prompt=, -O price_completion= a million tokens."),
@@ -51,6 +54,7 @@ def measure(
     base_url: BaseUrl = None,
     model_option: ModelOption = None,
     max_cost: MaxCost = None,
+    budget: BudgetOption = None,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -66,7 +70,7 @@ def measure(
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
     options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
     shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "max_new_tokens": max_new_tokens, "limit": limit}
-    shared |= {"model_options": options or None, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+    shared |= {"model_options": options or None, "budget": budget, "temperature": temperature, "top_p": top_p, "top_k": top_k}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
