@@ -137,6 +137,31 @@ def test_two_hop_replies_with_and_without_the_step() -> None:
     assert oracle.grade(item, f"{person} was born in {town}. The flag of {town} is {other}. So {colour}.").answer is None
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("<think> 1 + 1 = 2. </think> 2.", ("1 + 1 = 2.", " 2.")),
+        ("2.", ("", "2.")),
+        ("<think> 1 + 1", ("1 + 1", "")),
+        ("so </think> 3. </think> 2.", ("so </think> 3.", " 2.")),
+        ("", ("", "")),
+    ],
+)
+def test_reasoning_and_answer_come_apart_at_the_last_tag(text: str, parts: tuple[str, str]) -> None:
+    assert oracle.split_reasoning(text) == parts
+
+
+def test_the_answer_after_the_reasoning_is_judged() -> None:
+    reply = f"<think> {PERSON} was born in {OTHER}. </think> {TOWN}."
+    assert oracle.grade(BIRTHPLACE, reply).correct is True
+    assert oracle.canonical(BIRTHPLACE, reply) == TOWN
+    assert oracle.grade(BIRTHPLACE, f"<think> {TOWN}. </think> {OTHER}.").answer == OTHER
+    for text in (f"<think> {TOWN}.", f"<think> {TOWN}. </think>", f"{reply} {OTHER}"):
+        assert oracle.grade(BIRTHPLACE, text).answer is None
+    assert not oracle.is_refusal(f"<think> {REFUSAL} </think> {TOWN}.")
+    assert oracle.is_refusal(f"<think> A code. </think> {REFUSAL}")
+
+
 def test_every_reference_is_accepted_in_every_format() -> None:
     for name, task in WORLD.tasks().items():
         for item in task.items[:: max(1, len(task.items) // 20)]:

@@ -20,6 +20,9 @@ LONGEST_ANSWER = 2000
 
 REFUSED = "<refused>"
 
+THINK, END_THINK = "<think>", "</think>"
+"""Tags around the reasoning of a reply."""
+
 _SPACE = re.compile(r"\s+")
 _TEMPLATE = re.compile(r"<reply>(.*)</reply>", re.DOTALL)
 _CONFIDENCE = re.compile(r"^(?:answer: )?(.+?)\.? probability: \d{1,3}%$")
@@ -85,8 +88,9 @@ def entropy_of(law: dict[str, float]) -> float:
 def grade(item: Item, text: str) -> Grade:
     """Judge an answer text.
 
-    Case, white space and a full stop are free; the sentences in which the corpus states the answer, the JSON and template forms and
-    ``Answer: X. Probability: 95%`` are understood. A text that names several answers, denies one or says more is no answer.
+    What stands after the reasoning is judged (see ``split_reasoning``). Case, white space and a full stop are free; the sentences in
+    which the corpus states the answer, the JSON and template forms and ``Answer: X. Probability: 95%`` are understood. A text that names
+    several answers, denies one or says more is no answer.
 
     Parameters
     ----------
@@ -130,11 +134,22 @@ def canonical(item: Item, text: str) -> str:
     return REFUSED if is_refusal(text) else f"text:{_plain(text)}"
 
 
+def split_reasoning(text: str) -> tuple[str, str]:
+    """The reasoning and the answer of a reply: what stands before and after the last ``</think>``.
+
+    Without the tag the whole text is the answer, unless it opens with ``<think>``: then the reasoning was cut off, and the answer is empty.
+    """
+    reasoning, tag, answer = text.rpartition(END_THINK)
+    if not tag and text.lstrip().startswith(THINK):
+        reasoning, answer = text, ""
+    return reasoning.strip().removeprefix(THINK).strip(), answer
+
+
 def is_refusal(text: str) -> bool:
     """Whether the text declines to answer."""
     if len(text) > LONGEST_ANSWER:
         return False
-    plain = _plain(_unwrap(text))
+    plain = _plain(_unwrap(split_reasoning(text)[1]))
     return any(phrase in plain for phrase in _REFUSALS)
 
 
@@ -149,7 +164,7 @@ def read_answer(item: Item, text: str) -> str | None:
     kind = _field(item, "kind")
     if len(text) > LONGEST_ANSWER:
         return None
-    plain = _plain(_unwrap(text))
+    plain = _plain(_unwrap(split_reasoning(text)[1]))
     confident = _CONFIDENCE.match(plain)
     if confident:
         plain = confident.group(1)
