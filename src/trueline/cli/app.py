@@ -21,6 +21,7 @@ from trueline.cli.importing import import_
 from trueline.cli.measure import measure
 from trueline.cli.plan import plan
 from trueline.cli.report import report
+from trueline.cli.runs import runs
 from trueline.cli.score import score
 from trueline.cli.terminal import EXIT_USAGE, show_error
 from trueline.cli.validate import validate
@@ -83,4 +84,5 @@ app.command()(report)
 audit.command()(errors)
 audit.command()(distribution)
 app.add_typer(audit, name="audit")
+app.add_typer(runs, name="runs")
 app.add_typer(plan, name="plan")

@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 from trueline.errors import InputError, RunLocked, SettingsMismatch, StorageError
 from trueline.traces.schema import FORMAT_VERSION, SCHEMA
 
+#: Folder of a compacted run's trace; it counts once its file ``whole`` is there.
+COMPACT = "trace-compact"
 _TEMPORARY = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -42,7 +44,12 @@ class RunDirectory:
     @property
     def trace_dir(self) -> Path:
         """Where the shards lie."""
-        return self.path / "trace"
+        return self.path / (COMPACT if self.compacted else "trace")
+
+    @property
+    def compacted(self) -> bool:
+        """True when the shards of a finished run were merged (see ``traces.compaction``)."""
+        return (self.path / COMPACT / "whole").exists()
 
     # -- manifest ---------------------------------------------------------------------------------------------------
 
@@ -95,8 +102,8 @@ class RunDirectory:
         return self.trace_dir / f"{index:06d}.parquet"
 
     def has_shard(self, index: int) -> bool:
-        """True when the shard was finished: a file under its final name is whole."""
-        return self.shard_path(index).exists()
+        """True when the shard was finished: a file under its final name is whole. A compacted run has them all."""
+        return self.compacted or self.shard_path(index).exists()
 
     def shards(self) -> list[Path]:
         """Finished shards in order."""
