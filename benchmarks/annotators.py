@@ -2,7 +2,8 @@
 
     python benchmarks/annotators.py [--annotations FILE.jsonl] [--classes 419]
 
-Prints one JSON line a figure: the best wall-clock seconds of several repetitions, all in this process.
+Prints one JSON line a figure: the best wall-clock seconds of several repetitions, all in this process; for the Plackett-Luce sampler, CPU
+seconds of one run of all cases in batches, and a case at a time on the first 30, scaled up.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from trueline.metrics.annotators import DirichletIRN, PartialRankings, irn, leave_one_reader_out_agreement
+from trueline.metrics.annotators import DirichletIRN, PartialRankings, PlackettLuce, irn, leave_one_reader_out_agreement
 
 DATA = Path(__file__).parents[1] / "tests" / "golden" / "data" / "uncertain-ground-truth" / "annotations.jsonl"
 
@@ -79,6 +80,24 @@ def main() -> None:
         )
     show("exact certainties, reliability 10", s=round(best(lambda: DirichletIRN(10).certainty(rankings), 3), 3))
     show("leave-one-reader-out agreement", s=round(best(lambda: leave_one_reader_out_agreement(rankings), 3), 3))
+
+    cpu, largest = time.process_time(), 0.0
+    for posterior in PlackettLuce().iterate(rankings, seed=0):
+        posterior.mean(), posterior.certainty()
+        largest = max(largest, posterior.r_hat)
+    batched = time.process_time() - cpu
+    some = min(30, rankings.n_cases)
+    cpu = time.process_time()
+    for i in range(some):
+        (posterior,) = PlackettLuce().sample(rankings.cases(np.arange(rankings.n_cases) == i), seed=i)
+        posterior.mean(), posterior.certainty()
+    alone = (time.process_time() - cpu) * rankings.n_cases / some
+    show(
+        "Plackett-Luce, 20 chains of 200 + 1000",
+        cpu_s=round(batched, 1),
+        a_case_at_a_time_cpu_s=round(alone, 1),
+        largest_r_hat=round(largest, 4),
+    )
 
 
 if __name__ == "__main__":

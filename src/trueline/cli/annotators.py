@@ -116,10 +116,9 @@ def _cases(rows: Rows, data: Answers, method: str, reliability: float | None, al
     elif method == "plackett-luce":
         read = data.rankings.n_readers > 0
         certain = np.full((len(rows), len(data.classes)), math.nan)
-        posterior = PlackettLuce().sample(data.rankings.cases(read), seed)
-        certain[read] = [p.certainty() for p in posterior]
         share = np.full_like(certain, math.nan)
-        share[read] = [p.plausibilities().mean(axis=0) for p in posterior]
+        for case, posterior in zip(np.flatnonzero(read), PlackettLuce().iterate(data.rankings.cases(read), seed), strict=True):
+            certain[case], share[case] = posterior.certainty(), posterior.mean()
     out = []
     for k, (line, row) in enumerate(rows):
         known = not np.isnan(share[k]).any()

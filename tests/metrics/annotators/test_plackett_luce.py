@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from trueline.errors import InputError
-from trueline.metrics.annotators import PartialRankings, PlackettLuce, plackett_luce_loglik
-from trueline.metrics.annotators.plackett_luce import _tied_order, split_r_hat
+from trueline.metrics.annotators import PartialRankings, PlackettLuce, plackett_luce, plackett_luce_loglik
+from trueline.metrics.annotators.plackett_luce import PlackettLucePosterior, split_r_hat
 
 
 def by_orders(lam: np.ndarray, reader: list[list[int]]) -> float:
@@ -40,15 +40,6 @@ def test_likelihood_of_all_rankings_sums_to_one() -> None:
     assert np.exp(loglik).sum() == pytest.approx(1.0, abs=1e-12)
 
 
-def test_order_inside_a_tie_follows_its_probability() -> None:
-    tied, after = np.array([0.5, 2.0, 1.0]), 0.7
-    orders = list(permutations(range(3)))
-    chance = np.array([by_orders(np.append(tied, after), [[c] for c in order]) for order in orders])
-    drawn = _tied_order(np.tile(tied, (20_000, 1)), np.full(20_000, after), 2, np.random.default_rng(0)).reshape(-1, 3)
-    share = [(drawn == order).all(axis=1).mean() for order in orders]
-    np.testing.assert_allclose(share, chance / chance.sum(), atol=0.012)
-
-
 @pytest.mark.parametrize("rate", [0.1, 1.0, 20.0])
 def test_one_vote_is_a_dirichlet_update(rate: float) -> None:
     """Naming only the first place multiplies the prior by lambda_c: the posterior is Dirichlet(2, 1, 1), whatever the rate."""
@@ -66,11 +57,31 @@ def test_others_share_their_mass_and_seeds_repeat() -> None:
     assert first.classes.tolist() == [1, 3]
     assert second.classes.tolist() == [0, 2]
     full = first.plausibilities()
+    np.testing.assert_allclose(first.mean(), full.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(full.sum(axis=1), 1)
     np.testing.assert_array_equal(full[:, 0], full[:, 5])
     assert first.certainty().sum() == pytest.approx(1)
     assert second.certainty()[2] > 0.5
     assert settings.sample(r, seed=5)[1].samples.tobytes() == second.samples.tobytes()
+
+
+def test_the_top_class_may_be_one_that_nobody_named() -> None:
+    """In the first draw class 2 leads; in the second each of the two unnamed classes has 0.3."""
+    found = PlackettLucePosterior(np.array([0, 2]), np.array([[0.2, 0.5, 0.3], [0.15, 0.25, 0.6]]), 4, 1.0)
+    np.testing.assert_allclose(found.certainty(), [0, 0.25, 0.5, 0.25])
+    np.testing.assert_allclose(found.mean(), [0.175, 0.225, 0.375, 0.225])
+
+
+def test_small_batches_give_the_same_law_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    r = PartialRankings.from_lists([[[[0]]], [[[3, 1]], [[1]]], [[[2], [0]]] * 4, [[[4]]]], 5)
+    whole = PlackettLuce().sample(r, seed=0)
+    monkeypatch.setattr(plackett_luce, "_LARGEST_BATCH", 70_000)
+    parts = list(PlackettLuce().iterate(r, seed=0))
+    assert [p.classes.tolist() for p in parts] == [[0], [1, 3], [0, 2], [4]]
+    assert parts[1].samples.tobytes() != whole[1].samples.tobytes()
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a.mean(), b.mean(), atol=0.012)
+    assert list(PlackettLuce().iterate(PartialRankings.from_lists([], 3), seed=0)) == []
 
 
 def test_r_hat_sees_chains_apart() -> None:
@@ -88,5 +99,7 @@ def test_bad_input_is_refused() -> None:
         plackett_luce_loglik(r, [[0.0, np.nan], [0.0, 0.0]])
     with pytest.raises(InputError, match="ties 17 classes"):
         plackett_luce_loglik(PartialRankings.from_lists([[[list(range(17))]]], 17), np.zeros((1, 17)))
+    with pytest.raises(InputError, match="ties 17 classes"):
+        PlackettLuce(draws=4, chains=1).sample(PartialRankings.from_lists([[[list(range(17))]]], 18), seed=0)
     with pytest.raises(InputError, match="positive"):
         PlackettLuce(chains=0)

@@ -7,19 +7,19 @@ else with the same prior: with many classes that is another model than with all 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
-from trueline.metrics.annotators.certainty import topk_weights
+from trueline.metrics.annotators.plackett_luce_gibbs import run_chains, subset_sums, terms
 from trueline.metrics.annotators.rankings import PartialRankings
 from trueline.stats.estimate import FloatArray
 from trueline.stats.sample import IntArray
 
-#: The recursion holds 2^g sums for a group of g tied classes.
-LARGEST_GROUP = 16
+_LARGEST_BATCH = 1 << 25  # numbers kept in one array
 
 
 def plackett_luce_loglik(rankings: PartialRankings, log_plausibilities: ArrayLike) -> FloatArray:
@@ -54,7 +54,7 @@ def plackett_luce_loglik(rankings: PartialRankings, log_plausibilities: ArrayLik
     for g in np.unique(size).tolist():
         members = np.flatnonzero(size == g)
         tied = value[order][start[members][:, None] + np.arange(g)]
-        loglik[members] = np.log(_subset_sums(tied, after[members])[:, -1])
+        loglik[members] = np.log(subset_sums(tied, after[members])[:, -1])
     total = np.bincount(rankings.reader_case[groups // width], loglik, minlength=rankings.n_cases)
     return np.asarray(total, dtype=np.float64)
 
@@ -67,20 +67,6 @@ def _mass_after(reader: IntArray, place: IntArray, mass: FloatArray, unnamed: Fl
         after[at] = rest[reader[at]]
         rest[reader[at]] += mass[at]
     return after
-
-
-def _subset_sums(tied: FloatArray, after: FloatArray) -> FloatArray:
-    r"""L(A) of every subset A (bit mask) of a tied group, (..., 2^g): L(A) = sum_c lambda_c L(A \ c) / (after + lambda_A), L({}) = 1."""
-    g = tied.shape[-1]
-    if g > LARGEST_GROUP:
-        raise InputError(f"a reader ties {g} classes in one group; at most {LARGEST_GROUP} can be summed over their orders")
-    sums = np.zeros((*tied.shape[:-1], 1 << g))
-    sums[..., 0] = 1.0
-    for mask in range(1, 1 << g):
-        bits = [c for c in range(g) if mask >> c & 1]
-        ways = sum(tied[..., c] * sums[..., mask ^ (1 << c)] for c in bits)
-        sums[..., mask] = ways / (after + tied[..., bits].sum(axis=-1))
-    return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +91,27 @@ class PlackettLucePosterior:
 
     def plausibilities(self) -> FloatArray:
         """Return draws over all classes, (m, num_classes): the mass of the others split equally."""
-        named = len(self.classes)
-        full = np.zeros((len(self.samples), self.num_classes))
-        if named < self.num_classes:
-            full[:] = self.samples[:, -1:] / (self.num_classes - named)
-        full[:, self.classes] = self.samples[:, :named]
-        return full
+        return np.asarray(self._spread(self.samples))
+
+    def mean(self) -> FloatArray:
+        """Return the posterior mean of the plausibilities, (num_classes,), without building the draws over all classes."""
+        return self._spread(self.samples.mean(axis=0))
 
     def certainty(self) -> FloatArray:
         """Return P(the top class is c), (num_classes,); unnamed classes share theirs equally."""
-        return np.asarray(topk_weights(self.plausibilities(), 1).mean(axis=0))
+        best = self.samples.copy()
+        best[:, len(self.classes) :] /= max(self.num_classes - len(self.classes), 1)
+        # draws are continuous: the first of equal ones is as good as any
+        top = np.bincount(best.argmax(axis=1), minlength=best.shape[1]) / len(best)
+        return self._spread(top)
+
+    def _spread(self, columns: FloatArray) -> FloatArray:
+        named = len(self.classes)
+        full = np.zeros((*columns.shape[:-1], self.num_classes))
+        if named < self.num_classes:
+            full[:] = columns[..., -1:] / (self.num_classes - named)
+        full[..., self.classes] = columns[..., :named]
+        return full
 
 
 @dataclass(frozen=True)
@@ -122,8 +119,8 @@ class PlackettLuce:
     """Settings of the sampler.
 
     reader_repetitions: every reader counts that often (how much readers are trusted). shape, rate: Gamma prior of each unnormalised
-    plausibility (only `shape` matters: a symmetric Dirichlet). burn_in, draws: iterations of each chain dropped and kept. chains run side
-    by side in one array, so that more of them cost little; published settings are 500 and 1000 with few chains.
+    plausibility; `shape` makes it a symmetric Dirichlet, `rate` is part of the published model and cancels. burn_in, draws: iterations of
+    each chain dropped and kept. chains run side by side in one array, as do cases; published settings are 500 and 1000 with few chains.
     """
 
     reader_repetitions: int = 1
@@ -139,84 +136,42 @@ class PlackettLuce:
             raise InputError(f"expected positive settings and at least 4 draws; got {self}")
 
     def sample(self, rankings: PartialRankings, seed: int) -> list[PlackettLucePosterior]:
-        """Return the posterior of each case; ``seed`` and the number of the case fix its draws. A case without readers is an error."""
+        """Return the posterior of each case, from `iterate`; all draws are in memory, 8 draws chains (K' + 1) bytes a case."""
+        return list(self.iterate(rankings, seed))
+
+    def iterate(self, rankings: PartialRankings, seed: int) -> Iterator[PlackettLucePosterior]:
+        """Yield the posterior of each case in turn; cases are drawn in batches of at most 256 MB (or of one case).
+
+        ``seed`` and all the rankings fix the draws: a case in other company gets other draws of the same law.
+
+        Raises
+        ------
+        InputError
+            On a case without readers, or a group of more than 16 tied classes.
+        """
         if (rankings.n_readers == 0).any():
             raise InputError(f"case {int(np.argmin(rankings.n_readers))} has no readers; leave such cases out first")
-        bounds = np.searchsorted(rankings.case, np.arange(rankings.n_cases + 1))
-        return [
-            self._sample_case(rankings, slice(bounds[i], bounds[i + 1]), np.random.default_rng([seed, i])) for i in range(rankings.n_cases)
-        ]
+        return self._batches(rankings, np.random.default_rng(seed))
 
-    def _sample_case(self, rankings: PartialRankings, part: slice, rng: np.random.Generator) -> PlackettLucePosterior:
-        classes, column = np.unique(rankings.label[part], return_inverse=True)
-        reader, place = rankings.reader[part], rankings.place[part]
-        orders = [
-            [column[(reader == r) & (place == j)] for j in range(1, int(place[reader == r].max()) + 1)] for r in np.unique(reader).tolist()
-        ]
-        width = len(classes) + (len(classes) < rankings.num_classes)
-        lam = rng.standard_gamma(self.shape, (self.chains, width)) + 1e-12
-        kept = np.empty((self.draws, self.chains, width))
-        copies = len(orders) * self.reader_repetitions
-        for step in range(-self.burn_in, self.draws):
-            waited = sum(_arrivals(lam, groups, self.reader_repetitions, rng) for groups in orders)
-            lam = rng.standard_gamma(self.shape + copies, lam.shape) / (self.rate + waited)
-            lam /= lam.sum(axis=1, keepdims=True)
-            if step >= 0:
-                kept[step] = lam
-            # the likelihood knows no scale, so the sum may be drawn afresh from its prior: the chain then mixes faster
-            lam = lam * rng.standard_gamma(self.shape * width, (self.chains, 1)) / self.rate
-        return PlackettLucePosterior(classes, kept.reshape(-1, width), rankings.num_classes, split_r_hat(kept))
+    def _batches(self, rankings: PartialRankings, rng: np.random.Generator) -> Iterator[PlackettLucePosterior]:
+        named = np.unique(rankings.case * rankings.num_classes + rankings.label) // rankings.num_classes
+        sizes = (np.bincount(named, minlength=rankings.n_cases) + 1) * self.draws * self.chains
+        batch = np.zeros(rankings.n_cases, dtype=np.int64)
+        room, number = _LARGEST_BATCH, 0
+        for i, size in enumerate(sizes.tolist()):
+            if size > room and i:
+                room, number = _LARGEST_BATCH, number + 1
+            batch[i], room = number, room - size
+        for b in range(number + 1 if rankings.n_cases else 0):
+            yield from self._batch(rankings.cases(batch == b), rng)
 
-
-def _arrivals(lam: FloatArray, groups: list[IntArray], copies: int, rng: np.random.Generator) -> FloatArray:
-    """Sum over copies of one reader of each class's arrival time, (chains, width), given the plausibilities and the partial ranking.
-
-    Arrivals are exponential with rate lambda, conditioned on the ranking: tied groups in an order drawn exactly, and the gap before each
-    arrival has the rate of all that has not arrived. What is unranked needs no order: it comes after the last group, without memory.
-    """
-    chains, width = lam.shape
-    each = np.broadcast_to(lam[:, None, :], (chains, copies, width))
-    unranked = np.ones(width, dtype=bool)
-    unranked[np.concatenate(groups)] = False
-    rest = lam[:, unranked].sum(axis=1)
-    after = []
-    for group in reversed(groups):
-        after.append(rest)
-        rest = rest + lam[:, group].sum(axis=1)
-    arrival, clock = np.empty(each.shape), np.zeros((chains, copies))
-    for group, later in zip(groups, reversed(after), strict=True):
-        order = _tied_order(lam[:, group], later, copies, rng)
-        ordered = np.take_along_axis(each[:, :, group], order, axis=2)
-        waiting = later[:, None, None] + np.cumsum(ordered[:, :, ::-1], axis=2)[:, :, ::-1]
-        times = clock[:, :, None] + np.cumsum(rng.standard_exponential(waiting.shape) / waiting, axis=2)
-        clock = times[:, :, -1]
-        back = np.empty_like(times)
-        np.put_along_axis(back, order, times, axis=2)
-        arrival[:, :, group] = back
-    tail = each[:, :, unranked]
-    arrival[:, :, unranked] = clock[:, :, None] + rng.standard_exponential(tail.shape) / tail
-    return np.asarray(arrival.sum(axis=1))
-
-
-def _tied_order(tied: FloatArray, after: FloatArray, copies: int, rng: np.random.Generator) -> IntArray:
-    """Draw the order inside a tied group, (chains, copies, g): the first of a set A is c with probability ~ lambda_c L(A without c)."""
-    chains, g = tied.shape
-    order = np.zeros((chains, copies, g), dtype=np.int64)
-    if g == 1:
-        return order
-    sums = _subset_sums(tied, after)
-    bit = 1 << np.arange(g)
-    left = np.full((chains, copies), (1 << g) - 1)
-    row = np.arange(chains)[:, None, None]
-    for t in range(g):
-        inside = (left[:, :, None] & bit) > 0
-        weight = np.where(inside, tied[:, None, :] * sums[row, np.where(inside, left[:, :, None] ^ bit, 0)], 0.0)
-        steps = np.cumsum(weight, axis=2)
-        # a draw in [0, total) stops at the first step above it: never at a class of weight 0
-        pick = (steps <= rng.random((chains, copies, 1)) * steps[:, :, -1:]).sum(axis=2)
-        order[:, :, t] = np.minimum(pick, g - 1)
-        left ^= bit[order[:, :, t]]
-    return order
+    def _batch(self, rankings: PartialRankings, rng: np.random.Generator) -> Iterator[PlackettLucePosterior]:
+        batch = terms(rankings)
+        kept = run_chains(batch, self.chains, self.burn_in, self.draws, self.shape, self.reader_repetitions, rng)
+        ends = np.r_[batch.start[1:], kept.shape[1]]
+        for classes, start, end in zip(batch.classes, batch.start, ends, strict=True):
+            own = np.ascontiguousarray(kept[:, start:end].transpose(0, 2, 1))
+            yield PlackettLucePosterior(classes, own.reshape(-1, own.shape[2]), rankings.num_classes, split_r_hat(own))
 
 
 def split_r_hat(draws: FloatArray) -> float:
