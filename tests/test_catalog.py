@@ -21,8 +21,12 @@ from trueline.capture.needs import Needs
 from trueline.catalog import ENTRIES, Entry
 from trueline.errors import MissingTraceField
 from trueline.estimators.base import Estimator
+from trueline.estimators.engine import judge_trace
+from trueline.estimators.equivalence import Verdicts
 from trueline.estimators.fitting import Trained
 from trueline.estimators.loading import load_estimators
+from trueline.estimators.pairs import COMPARED, JUDGED
+from trueline.estimators.similarity import Char3, compare_trace
 from trueline.metrics import auroc
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.trace import Trace, make_trace
@@ -79,6 +83,8 @@ def generation(rng: np.random.Generator, text: str, kind: str = "sample") -> Row
         "token_fisher_rao": 2 / np.pi * np.arccos(np.clip(affinity, 0, 1)),
         "topk_ids": [[int(t) for t in np.argsort(-step)[:5]] for step in law],
         "topk_logprobs": [list(step[:5]) for step in ordered],
+        "topk_texts": [[f"w{t} " for t in np.argsort(-step)[:5]] for step in law],
+        "token_texts": [f"{text.split()[k % len(text.split())]} " for k in range(len(law))],
         **inside(rng, len(law), kind),
     }
 
@@ -107,6 +113,7 @@ def item_rows(index: int) -> list[Row]:
         {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": probe},
         {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {confidence[0]:.2f}"},
         {**item, "kind": "verbalized_2s", "text": f"Probability: {confidence[1]:.2f}"},
+        *({**item, "kind": "selfcheck_prompt", "text": str(rng.choice(["Yes", "No.", "perhaps"]))} for _ in range(N_SAMPLES)),
     ]
 
 
@@ -117,9 +124,26 @@ def verdict(premise: str, hypothesis: str) -> NDArray[np.float64]:
     return np.random.default_rng(crc32(f"{premise}\n{hypothesis}".encode())).dirichlet([1.0, 0.6, 0.8])
 
 
+class MadeUp:
+    """A judge that gives ``verdict``."""
+
+    name, self_pairs, batch_size = "made up", False, 64
+
+    def fingerprint(self) -> str:
+        return "made up"
+
+    def render(self, question: str, premise: str, hypothesis: str) -> tuple[str, str]:
+        return premise, hypothesis
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> Verdicts:
+        return Verdicts(np.array([verdict(a, b) for a, b in pairs]).reshape(-1, 3), np.zeros(len(pairs), dtype=bool))
+
+
 def judged(rows: Sequence[Row]) -> Trace:
-    """The trace of these rows with verdicts between its texts."""
+    """The trace of these rows with verdicts between its texts and all their similarities."""
     trace = make_trace(rows)
+    trace = trace.with_similarities(compare_trace(trace, Char3(), wanted=COMPARED))
+    more = judge_trace(trace, MadeUp(), wanted=JUDGED).pairs
     items = []
     for item_id in trace.item_ids:
         greedy = [r.get("text") for r in rows if r["item_id"] == item_id and r["kind"] == "greedy"]
@@ -129,7 +153,14 @@ def judged(rows: Sequence[Row]) -> Trace:
         probs = np.array([[verdict(a, b) for b in texts] for a in texts]).reshape(len(texts), len(texts), 3)
         where = np.array([index.get(t, -1) for t in samples], dtype=np.int64)
         items.append(ItemJudgement(where, index.get(greedy[0], -1) if greedy else -1, probs) if texts else None)
-    return trace.with_judgements(Judgements("made up", tuple(items)))
+    return trace.with_judgements(Judgements("made up", tuple(items), pairs=more))
+
+
+def asked_of(trace: Trace, other: Trace) -> Trace:
+    """The trace with the verdicts and similarities of another one."""
+    assert other.judgements is not None
+    assert other.similarities is not None
+    return trace.with_judgements(other.judgements).with_similarities(other.similarities)
 
 
 def rows_of(indices: Sequence[int]) -> list[Row]:
@@ -224,7 +255,7 @@ def test_order_of_items_and_rows_changes_nothing(entry: Entry) -> None:
     mixed = rows_of(range(N_ITEMS))
     random.Random(3).shuffle(mixed)
     trace = make_trace(mixed, item_ids=[f"item-{k}" for k in range(N_ITEMS)])
-    assert_same(estimator_of(entry).score(trace.with_judgements(judged(rows_of(range(N_ITEMS))).judgements)), expected)
+    assert_same(estimator_of(entry).score(asked_of(trace, judged(rows_of(range(N_ITEMS))))), expected)
 
 
 @each(ESTIMATORS)
@@ -249,14 +280,16 @@ def test_item_without_rows_is_missing_alone(entry: Entry) -> None:
     assert whole.judgements is not None
     verdicts = [None if k == 2 else v for k, v in enumerate(whole.judgements.items)]
     trace = make_trace([r for r in rows_of(range(N_ITEMS)) if r["item_id"] != "item-2"], item_ids=whole.item_ids)
-    assert_same(estimator_of(entry).score(trace.with_judgements(Judgements("made up", tuple(verdicts)))), expected)
+    more = judge_trace(trace, MadeUp(), wanted=JUDGED).pairs
+    trace = trace.with_similarities(compare_trace(trace, Char3(), wanted=COMPARED))
+    assert_same(estimator_of(entry).score(trace.with_judgements(Judgements("made up", tuple(verdicts), pairs=more))), expected)
 
 
 @each(ESTIMATORS)
 def test_a_stored_trace_gives_the_same_scores(entry: Entry, tmp_path: Path) -> None:
     trace = judged(rows_of(range(N_ITEMS)))
     pq.write_table(trace.table, tmp_path / "trace.parquet")
-    again = Trace(pq.read_table(tmp_path / "trace.parquet"), trace.item_ids, trace.questions, trace.judgements)
+    again = asked_of(Trace(pq.read_table(tmp_path / "trace.parquet"), trace.item_ids, trace.questions), trace)
     estimator = estimator_of(entry)
     assert estimator.score(again).tobytes() == estimator.score(trace).tobytes()
 
@@ -282,6 +315,8 @@ def lacking(needs: Needs) -> dict[str, Trace]:
         traces["sample rows"] = without("sample")
     if needs.equivalence:
         traces["verdicts"] = make_trace(rows)
+    if needs.similarity:
+        traces["similarities"] = make_trace(rows)
     return traces
 
 
@@ -376,5 +411,7 @@ def test_wrong_answers_score_higher_when_the_model_reports_what_it_knows(entry: 
             {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": np.log([chance, 1 - chance]) - 0.1},
             {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {chance:.2f}"},
             {**item, "kind": "verbalized_2s", "text": f"Probability: {chance:.2f}"},
+            *({**item, "kind": "sample", "text": "paris"} for _ in range(10)),
+            *({**item, "kind": "selfcheck_prompt", "text": "yes" if rng.random() < chance else "no"} for _ in range(10)),
         ]
     assert auroc(estimator_of(entry).score(make_trace(rows)), wrong, ci=None).value > 0.7

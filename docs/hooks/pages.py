@@ -113,6 +113,10 @@ def needs_in_words(entry: Entry) -> str:
         parts.append(f"{needs.samples} or more samples{columns}{law}")
     if needs.equivalence:
         parts.append("judged pairs of texts")
+    if needs.similarity:
+        parts.append("compared pairs of texts")
+    if needs.unfitted:
+        parts.append("a fit on other, graded items")
     parts += [f"probe {name}" for name in sorted(needs.probes)]
     return "; ".join(parts) or "an answer"
 

@@ -24,8 +24,11 @@ from trueline.traces.rundir import RunDirectory, check_same
 
 if TYPE_CHECKING:
     from trueline.estimators.equivalence.base import Equivalence
+    from trueline.estimators.similarity import Similarity
 
 Progress = Callable[[str, int, int], None]
+#: Who says that answers mean the same, and how alike texts are.
+Judges = tuple["str | Equivalence | None", "str | Similarity | None"]
 
 
 def plan(
@@ -35,6 +38,7 @@ def plan(
     *,
     samples: int = 10,
     equivalence: str | Equivalence | None = None,
+    similarity: str | Similarity | None = None,
     temperature: float = 1.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -46,7 +50,7 @@ def plan(
     """What ``measure`` with the same arguments would do, without running the model; a server is asked one question: what it can do."""
     loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
     law = check_law(temperature, top_p, top_k)
-    asked_for = _Asked(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, estimators != "all")
+    asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
     return _plan(asked_for, budget)
 
 
@@ -58,6 +62,7 @@ def measure(
     samples: int = 10,
     out: str | os.PathLike[str] | None = None,
     equivalence: str | Equivalence | None = None,
+    similarity: str | Similarity | None = None,
     grader: str | None = None,
     seed: int = 0,
     temperature: float = 1.0,
@@ -82,6 +87,7 @@ def measure(
     samples : sampled answers an item beside the greedy one.
     out : run directory; default ``runs/<model>-<task>``. An unfinished run with the same settings goes on where it stopped.
     equivalence : judge of same meaning: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``, or a loaded one.
+    similarity : how alike texts are: ``char3`` (spelling), ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR``, or a loaded one.
     grader : how answers are graded; default: the task's own.
     seed, temperature, top_p, top_k : sampling law; each draw has its own seed, so batch size and order change nothing.
     limit : a fixed pseudo-random sample of so many items, in task order.
@@ -98,7 +104,7 @@ def measure(
     RunLocked : another process writes to ``out``. BudgetReached : ``max_cost`` ended the capture.
     StorageError : the disk is full; all finished shards are kept.
     """
-    from trueline.estimators.loading import load_equivalence
+    from trueline.estimators.loading import load_equivalence, load_similarity
     from trueline.tasks.graders import load_grader
 
     if batch_size < 1:
@@ -108,11 +114,14 @@ def measure(
     load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
-    asked_for = _Asked(asked, chosen, loaded, samples, equivalence, law, max_new_tokens, estimators != "all")
+    asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
     made = _plan(asked_for, budget, batch_size, directory)
     judge = equivalence
     if made.judge and isinstance(equivalence, str | None):  # a judge that cannot be had is reported before the model is asked
         judge = load_equivalence(made.judge, canonical=canonical_of(chosen))
+    alike = similarity
+    if made.similarity and isinstance(similarity, str | None):
+        alike = load_similarity(made.similarity)
     if on_plan is not None:
         on_plan(made)
     identity = _identity(asked, chosen, made, seed, limit)
@@ -121,13 +130,13 @@ def measure(
         _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
         _finish(directory, len(chosen.items), asked)
     every = estimators == "all" and budget is None
-    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, judge, grader, validate)
+    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, (judge, alike), grader, validate)
 
 
-def _evaluated(run: Run, estimators: str | Sequence[str], judge: str | Equivalence | None, grader: str | None, validate: bool) -> Run:
+def _evaluated(run: Run, estimators: str | Sequence[str], judges: Judges, grader: str | None, validate: bool) -> Run:
     scored = bool(estimators)  # a capture to fit on may have nothing to score
     if scored:
-        run.score(estimators, equivalence=judge)
+        run.score(estimators, equivalence=judges[0], similarity=judges[1])
     run.grade(grader)
     if scored and validate:
         run.validate()
@@ -177,7 +186,7 @@ class _Asked:
     task: Task
     estimators: Mapping[str, Estimator]
     samples: int
-    equivalence: str | Equivalence | None
+    judges: Judges
     law: SamplingLaw
     max_new_tokens: int | None
     strict: bool
@@ -188,7 +197,7 @@ class _Asked:
 
     def plan(self, needs: Mapping[str, Needs], samples: int, *, strict: bool = False) -> Plan:
         """A plan for these needs and so many samples."""
-        model, task, equivalence = self.model, self.task, self.equivalence
+        model, task = self.model, self.task
         return make_plan(
             model=model.uri,
             capabilities=model.capabilities,
@@ -198,7 +207,8 @@ class _Asked:
             n_samples=samples,
             law=self.law,
             max_new_tokens=self.max_new_tokens or task.max_new_tokens,
-            judge=(equivalence if isinstance(equivalence, str | None) else equivalence.name) or default_judge(task),
+            judge=_name(self.judges[0]) or default_judge(task),
+            similarity=_name(self.judges[1]) or "char3",
             strict=strict,
             shape=getattr(model, "shape", None),
         )
@@ -223,6 +233,10 @@ def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: Ru
         whole = asked.plan(asked.needs, asked.samples)
         calls = calls_in(limit.seconds or 0.0, asked.model, asked.task, whole, batch_size)
     return dataclasses.replace(fit_to_calls(asked.plan, asked.needs, asked.samples, calls), budget=str(limit))
+
+
+def _name(judge: str | Equivalence | Similarity | None) -> str | None:
+    return judge if isinstance(judge, str | None) else judge.name
 
 
 def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None) -> dict[str, Any]:
@@ -294,6 +308,7 @@ def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any
         "notes": list(task.notes),
         "settings": {**identity["settings"], "stop": list(task.stop)},
         "judge": made.judge,
+        "similarity": made.similarity,
         "identity": identity,
         "captured": made.captured(),
         "plan": made.to_json(),

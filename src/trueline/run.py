@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trueline.estimators.equivalence.base import Equivalence
+    from trueline.estimators.similarity import Similarity
 
 #: Rows held in memory at once while scoring and grading.
 BLOCK_ROWS = 50_000
@@ -136,17 +137,24 @@ class Run:
     # -- steps ------------------------------------------------------------------------------------------------------
 
     def score(
-        self, estimators: str | Sequence[str] = "all", *, equivalence: str | Equivalence | None = None, replace: bool = False
+        self,
+        estimators: str | Sequence[str] = "all",
+        *,
+        equivalence: str | Equivalence | None = None,
+        similarity: str | Similarity | None = None,
+        replace: bool = False,
     ) -> pl.DataFrame:
         """Compute scores from the stored trace, without the model, and add them to ``scores.parquet``.
 
         estimators: ``"all"`` (what the trace cannot serve is left out with its reason) or names, which must all be served.
         equivalence: judge of same meaning, by name or loaded; default: the run's own, else ``oracle`` on a known world and ``normalised``
-        elsewhere. replace: forget earlier scores first.
+        elsewhere. similarity: ``char3``, ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR``, or loaded; default: the run's own, else
+        ``char3``. replace: forget earlier scores first.
         """
         from trueline.estimators.equivalence.base import PairJudge
         from trueline.estimators.equivalence.cache import PairCache
-        from trueline.estimators.loading import load_equivalence, load_estimators
+        from trueline.estimators.loading import load_equivalence, load_estimators, load_similarity
+        from trueline.estimators.similarity import SimilarityCache
         from trueline.items import canonical_of
         from trueline.scoring import score_blocks
 
@@ -156,9 +164,16 @@ class Run:
             if any(e.needs.equivalence for e in chosen.values()):
                 asked = equivalence or self.manifest.get("judge") or default_judge(self.task)
                 judge = load_equivalence(asked, canonical=canonical_of(self.task)) if isinstance(asked, str) else asked
-            with PairCache(self.path / "judgements.sqlite" if isinstance(judge, PairJudge) else None) as cache:
-                scores = score_blocks(self.blocks(), chosen, judge, cache, strict=estimators != "all")
-            self._store_scores(scores, chosen, judge.name if judge else None, replace)
+            alike = None
+            if any(e.needs.similarity for e in chosen.values()):
+                named = similarity or self.manifest.get("similarity") or "char3"
+                alike = load_similarity(named) if isinstance(named, str) else named
+            with (
+                PairCache(self.path / "judgements.sqlite" if isinstance(judge, PairJudge) else None) as cache,
+                SimilarityCache(self.path / "similarities.sqlite" if alike is not None and alike.kept else None) as kept,
+            ):
+                scores = score_blocks(self.blocks(), chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all")
+            self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace)
         return self.scores
 
     def grade(self, grader: str | None = None) -> pl.DataFrame:
@@ -198,7 +213,7 @@ class Run:
             raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
         return self.directory.read_table(name)
 
-    def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, replace: bool) -> None:
+    def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, alike: str | None, replace: bool) -> None:
         old = None if replace or not (self.path / "scores.parquet").exists() else self.directory.read_table("scores.parquet")
         table, info = scores.table(old), {} if replace else self.score_info
         added = 0 if old is None else len(set(scores.item_ids) - set(old["item_id"].to_pylist()))
@@ -211,6 +226,7 @@ class Run:
             info[name] = {
                 "settings": _settings(chosen[name]),
                 "judge": judge if chosen[name].needs.equivalence else None,
+                "similarity": alike if chosen[name].needs.similarity else None,
                 "n_missing": int(sum(reasons.values())),
                 "reasons": reasons,
             }

@@ -21,6 +21,7 @@ from trueline.traces.trace import Trace
 if TYPE_CHECKING:
     from trueline.estimators.equivalence.base import Equivalence
     from trueline.estimators.equivalence.cache import PairCache
+    from trueline.estimators.similarity import Similarity, SimilarityCache
 
 
 @dataclass
@@ -52,15 +53,18 @@ def score_blocks(
     equivalence: Equivalence | None = None,
     cache: PairCache | None = None,
     *,
+    similarity: Similarity | None = None,
+    kept: SimilarityCache | None = None,
     strict: bool = False,
 ) -> Scores:
     """Score every block with every estimator.
 
-    equivalence: judge for those that need verdicts; cache: its verdicts on disk.
+    equivalence: judge for those that need verdicts; cache: its verdicts on disk. similarity, kept: the same for similarities.
     strict: raise when an estimator cannot be computed instead of leaving it out
     with its reason.
     """
     from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
+    from trueline.estimators.similarity import compare_trace
 
     live = dict(estimators)
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
@@ -71,9 +75,12 @@ def score_blocks(
     for block in blocks:
         ids += block.item_ids
         judged = block
-        wanted = union(e.needs for e in live.values()).equivalence
-        if equivalence is not None and wanted and len(block.samples):
+        needs = union(e.needs for e in live.values())
+        wanted = needs.equivalence if len(block.samples) else needs.equivalence - {"samples", "greedy_samples"}
+        if equivalence is not None and wanted:
             judged = block.with_judgements(judge_trace(block, equivalence, cache, wanted=wanted))
+        if similarity is not None and needs.similarity:
+            judged = judged.with_similarities(compare_trace(block, similarity, kept, wanted=needs.similarity))
         for name in list(live):
             try:
                 values = score_trace(judged, {name: live[name]})[name]

@@ -209,3 +209,17 @@ def test_a_model_that_does_not_show_it_is_refused_with_the_reason(column, capabi
     need = Needs(greedy=frozenset({column}), depths=frozenset({0.5}))
     assert refusal(need, LawModel.capabilities, 0, SamplingLaw()) is None
     assert reason in refusal(need, LawModel.capabilities - {capability}, 0, SamplingLaw())
+
+
+def test_selfcheck_asks_each_sentence_of_each_sample_once():
+    need = Needs(greedy=frozenset({"text"}), samples=2, sample_columns=frozenset({"text"}), probes=frozenset({"selfcheck_prompt"}))
+    task, model = make_task(3, broken=(1,)), LawModel()
+    rows = capture_items(model, task, plan_for(task, need), task.items).to_pylist()
+    probes = [row for row in rows if row["kind"] == "selfcheck_prompt"]
+    assert [row["draw"] for row in probes if row["item_id"] == "q0"] == [0, 1, 2, 3]
+    assert all(row["text"] in ("Yes", "No") for row in probes if row["item_id"] != "q1")
+    assert [row["error"] for row in probes if row["item_id"] == "q1"] == ["not asked: the item has no sentence or no sample to compare"]
+    texts = {(row["item_id"], row["text"]) for row in rows if row["kind"] == "sample" and row["text"]}
+    assert model.generate_calls == [3, model.generate_calls[1]]
+    assert model.generate_calls[1] <= len(texts)  # equal prompts are asked once
+    assert plan_for(task, need).calls["probe_selfcheck_prompt_a_sentence"] == 12

@@ -219,10 +219,26 @@ def test_plan_runs_no_model(capsys):
 
 def test_every_estimator_on_one_capture(tmp_path):
     run = tl.measure(LawModel(), make_task(), samples=5, out=tmp_path / "run")
-    left = {k: v for k, v in run.score_info.items() if "left_out" in v}
-    assert [name for name, entry in left.items() if "is trained and has no fit yet" not in entry["left_out"]] == []
+    left = {k: v["left_out"] for k, v in run.score_info.items() if "left_out" in v}
+    assert set(left) == {"mahalanobis", "relative_mahalanobis", "linear_probe", "saplma", "p_ik"}
+    assert all("no fit yet" in reason for reason in left.values())
     scores = run.scores.drop("item_id")
     for name in scores.columns:
         assert scores[name].is_nan().sum() == 0, name
     assert "ece_stated" in run.metrics["estimators"]["p_true"]["metrics"]
     assert "spearman_aleatoric" in run.metrics["estimators"]["sequence_nll"]["metrics"]
+
+
+def test_similarities_are_named_kept_and_bought_by_the_plan(tmp_path):
+    names = ["token_sar", "sar", "cocoa_mte", "selfcheck_bertscore", "ccp"]
+    run = tl.measure(LawModel(), make_task(12), names, samples=3, out=tmp_path / "run")
+    assert run.scores.select(names).null_count().sum_horizontal().item() == 0
+    assert run.manifest["similarity"] == "char3"
+    assert run.score_info["sar"]["similarity"] == "char3"
+    assert run.score_info["ccp"]["similarity"] is None
+    assert "similarity char3" in str(tl.plan(LawModel(), make_task(12), names, samples=3))
+    assert "similarity" not in str(tl.plan(LawModel(), make_task(12), ["mean_nll"], samples=3))
+    with pytest.raises(InputError, match="unknown similarity"):
+        tl.measure(LawModel(), make_task(12), names, samples=3, similarity="char4", out=tmp_path / "other")
+    with pytest.raises(InputError, match="unknown similarity"):
+        run.score(["sar"], similarity="nothing")

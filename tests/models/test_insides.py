@@ -190,3 +190,20 @@ def test_a_chat_model_is_elicited_by_a_turn_of_its_template(build_network: Build
     prompt = Prompt(messages=(Message("user", "Who?"),))
     assert tokenizer.decode(model._codec.follow_up(prompt, "Sure?")) == "\n[user] Sure?\n[assistant] "
     assert tokenizer.decode(model._codec.follow_up(Prompt("Who?"), "Sure?")) == "\nSure?"
+
+
+def test_texts_of_alternatives_and_of_sampled_tokens(make_model: MakeModel) -> None:
+    model = make_model()
+    for result in ask(model, frozenset({"topk", "topk_texts"}), frozenset({"token_texts"}), top_k_alternatives=4):
+        answer = result.greedy
+        assert answer.tokens is not None
+        for t, (ids, texts) in enumerate(zip(answer.topk_ids.tolist(), answer.topk_texts, strict=True)):
+            before = model.tokenizer.decode(answer.tokens[:t], skip_special_tokens=True)
+            for token, text in zip(ids, texts, strict=True):
+                assert before + text == model.tokenizer.decode([*answer.tokens[:t], token], skip_special_tokens=True)
+        for sample in result.samples:
+            assert "".join(sample.token_texts) == sample.text
+            assert len(sample.token_texts) == len(sample.tokens)
+    assert ask(model, frozenset())[0].samples[0].token_texts is None
+    with pytest.raises(InputError, match="ask for both"):
+        ask(model, frozenset({"topk_texts"}))

@@ -73,6 +73,7 @@ class LawModel:
             stats={n: v for n, v in stats.items() if n in settings.greedy_columns},
             topk_ids=np.array([[0, 1, 2], [0, 1, 2]], dtype=np.int32),
             topk_logprobs=top,
+            topk_texts=[[ANSWERS[j] for j in range(3)], ["", ANSWERS[0], ANSWERS[1]]],
             inside=self._inside(k, p, settings, greedy),
             finish_reason="eos",
             n_prompt_tokens=5,
@@ -87,6 +88,9 @@ class LawModel:
                 results.append(RequestResult(error="the question is broken"))
                 continue
             p = law(question)
+            if "supported" in question:
+                results.append(RequestResult(greedy=Generation(text=("Yes", "No")[len(question) % 2], finish_reason="eos")))
+                continue
             if "robability" in question:
                 results.append(RequestResult(greedy=Generation(text="Answer: Kelby\nProbability: 0.75", finish_reason="eos")))
                 continue

@@ -45,8 +45,8 @@ def parse_budget(text: str) -> Budget:
 
 
 def calls_per_item(plan: Plan) -> float:
-    """Model calls of one item; judged pairs are not among them."""
-    counted = {kind: count for kind, count in plan.calls.items() if kind not in ("prompts", "judged_pairs_at_most")}
+    """Model calls of one item; judged and compared pairs are not among them."""
+    counted = {kind: count for kind, count in plan.calls.items() if not kind.startswith(("prompts", "judged_", "compared_"))}
     return sum(counted.values()) / max(plan.n_items, 1)
 
 

@@ -10,17 +10,18 @@ import numpy as np
 import pyarrow as pa
 
 from trueline.capture.planner import Plan
-from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt
+from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt, support_prompt
 from trueline.models.base import (
     TOKEN_STATS,
     Generation,
     GenerationRequest,
     GenerationSettings,
     Model,
+    Prompt,
     RequestResult,
-    SamplingLaw,
 )
 from trueline.tasks.item import Item, Task
+from trueline.tasks.sentences import sentences
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.schema import SCHEMA
 
@@ -85,13 +86,18 @@ def capture_items(
         for item in items
     ]
     results = model.generate(requests, settings)
-    probes = {name: _probe(name, model, task, items, results, settings) for name in sorted(plan.needs.probes)}
+    probes: dict[str, list[list[dict[str, Any]]]] = {}
+    for name in sorted(plan.needs.probes):
+        if name == "selfcheck_prompt":
+            probes[name] = _selfcheck(model, task, results, settings)
+        else:
+            probes[name] = [[row] for row in _probe(name, model, task, items, results, settings)]
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
         key = {"item_id": item.id, "item_index": first_index + k}
         rows.append({**key, **_greedy_row(result)})
-        rows += [{**key, **row} for row in _sample_rows(request, result, plan.law)]
-        rows += [{**key, "kind": name, "draw": 0, **replies[k]} for name, replies in probes.items()]
+        rows += [{**key, **row} for row in _sample_rows(request, result, plan)]
+        rows += [{**key, "kind": name, "draw": d, **reply} for name, replies in probes.items() for d, reply in enumerate(replies[k])]
     return table_of(rows)
 
 
@@ -113,12 +119,15 @@ def _greedy_row(result: RequestResult) -> dict[str, Any]:
     return {"kind": "greedy", "draw": 0, "token_texts": result.greedy.token_texts, **generation_row(result.greedy)}
 
 
-def _sample_rows(request: GenerationRequest, result: RequestResult, law: SamplingLaw) -> list[dict[str, Any]]:
+def _sample_rows(request: GenerationRequest, result: RequestResult, plan: Plan) -> list[dict[str, Any]]:
     rows = []
+    law = plan.law
     for draw, seed in enumerate(request.sample_seeds):
         drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, "seed": seed}
         if draw < len(result.samples):
             content = generation_row(result.samples[draw])
+            if "token_texts" in plan.sample_columns:
+                content["token_texts"] = result.samples[draw].token_texts
         else:
             content = {"error": result.error or "the model gave fewer samples than asked for"}
         rows.append({"kind": "sample", "draw": draw, **drawn, **content})
@@ -168,3 +177,20 @@ def _probe(
     for (k, _), result in zip(asked, model.generate([GenerationRequest(p) for p in prompts], alone), strict=True):
         rows[k] = generation_row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
     return rows
+
+
+def _selfcheck(model: Model, task: Task, results: Sequence[RequestResult], settings: GenerationSettings) -> list[list[dict[str, Any]]]:
+    """One row a sentence of the greedy answer and sample, samples fastest; equal prompts are asked once."""
+    wanted: list[list[Prompt]] = []
+    for result in results:
+        parts = sentences(result.greedy.text) if result.greedy is not None else []
+        wanted.append([support_prompt(task, part, sample.text.strip()) for part in parts for sample in result.samples])
+    distinct = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
+    alone = GenerationSettings(max_new_tokens=8, batch_size=settings.batch_size)
+    replies = model.generate([GenerationRequest(prompt) for prompt in distinct], alone) if distinct else []
+    reply = {
+        prompt: generation_row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
+        for prompt, result in zip(distinct, replies, strict=True)
+    }
+    nothing = {"error": "not asked: the item has no sentence or no sample to compare"}
+    return [[reply[prompt] for prompt in prompts] or [nothing] for prompts in wanted]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: Probes: one extra prompt an item each.
-PROBES = ("p_true", "verbalized_1s", "verbalized_2s")
+PROBES = ("p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class Needs:
     greedy: columns of the greedy row ("text", "token_logprobs", "token_entropy", ..., "topk_logprobs"); empty: no greedy decode.
     samples: least number of sampled answers an item; 0: none. sample_columns: columns of the sampled rows.
     model_law: the samples must follow the model's own law (temperature 1, no truncation).
-    equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each).
+    equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each), "sentences" (of the greedy answer against
+    each sample), "alternatives" (the greedy answer with tokens swapped). similarity: similarities wanted: "samples", "greedy_samples",
+    "sentences", "greedy_tokens" and "sample_tokens" (an answer without each of its tokens).
     unfitted: it is trained and has no fit yet: named, it is captured for, but it cannot score.
     depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
     probes: extra prompts, from ``PROBES``. answer: any answer text will do (greedy, else the first sample).
@@ -33,6 +35,7 @@ class Needs:
     answer: bool = False
     depths: frozenset[float] = frozenset()
     unfitted: bool = False
+    similarity: frozenset[str] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -45,6 +48,7 @@ class Needs:
             self.answer or other.answer,
             self.depths | other.depths,
             self.unfitted or other.unfitted,
+            self.similarity | other.similarity,
         )
 
 

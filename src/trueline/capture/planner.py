@@ -27,7 +27,7 @@ class Plan:
     """What one run will do.
 
     estimators: names served. left_out: name -> why not. needs: their union. n_samples: sampled answers an item.
-    judge: the equivalence used for verdicts, or None when no estimator wants them. shape: layers, heads and width of a white box.
+    judge, similarity: what judges and compares texts, or None when no estimator wants it. shape: layers, heads and width of a white box.
     budget: the limit that chose the estimators, if one did.
     """
 
@@ -41,6 +41,7 @@ class Plan:
     law: SamplingLaw
     max_new_tokens: int
     judge: str | None
+    similarity: str | None = None
     top_k_alternatives: int = 15
     shape: ModelShape | None = None
     budget: str | None = None
@@ -48,7 +49,7 @@ class Plan:
     @property
     def greedy_columns(self) -> frozenset[str]:
         """Extra columns of the greedy rows."""
-        return _extra(self.needs.greedy)
+        return _extra(self.needs.greedy, _ALWAYS | {"token_texts"})
 
     @property
     def sample_columns(self) -> frozenset[str]:
@@ -82,7 +83,10 @@ class Plan:
         n, m = self.n_items, self.n_samples
         calls = {"prompts": n, "greedy_decodes": n, "sampled_decodes": n * m}
         for probe in sorted(self.needs.probes):
-            calls[f"probe_{probe}"] = n
+            if probe == "selfcheck_prompt":
+                calls["probe_selfcheck_prompt_a_sentence"] = n * m
+            else:
+                calls[f"probe_{probe}"] = n
         answers = n * bool(self.greedy_columns & _ANSWER_PASS) + n * m * bool(self.sample_columns & _ANSWER_PASS)
         forwards = {
             "forwards_prior": n * ("prior_logprobs" in self.greedy_columns),
@@ -93,7 +97,24 @@ class Plan:
         pairs = m * (m - 1) * ("samples" in self.needs.equivalence) + 2 * m * ("greedy_samples" in self.needs.equivalence)
         if self.judge and self.judge.startswith(("nli", "llm")):
             calls["judged_pairs_at_most"] = n * pairs
+            if "sentences" in self.needs.equivalence:
+                calls["judged_pairs_a_sentence"] = n * m
+            if "alternatives" in self.needs.equivalence:
+                calls["judged_swaps_a_token"] = n * 2 * (self.top_k_alternatives - 1)
+        if self.similarity and self.similarity != "char3":
+            calls |= self._compared
         return calls
+
+    @property
+    def _compared(self) -> dict[str, int]:
+        """Pairs that the similarity compares at most; equal ones are compared once."""
+        n, m, wanted = self.n_items, self.n_samples, self.needs.similarity
+        found = {
+            "compared_pairs_at_most": n * (m * (m - 1) // 2 * ("samples" in wanted) + m * ("greedy_samples" in wanted)),
+            "compared_pairs_a_sentence": n * m * ("sentences" in wanted),
+            "compared_pairs_a_token": n * (("greedy_tokens" in wanted) + m * ("sample_tokens" in wanted)),
+        }
+        return {name: count for name, count in found.items() if count}
 
     def captured(self) -> dict[str, Any]:
         """What the trace will hold, as JSON: part of a run's identity."""
@@ -119,6 +140,7 @@ class Plan:
             "max_new_tokens": self.max_new_tokens,
             "judge": self.judge,
             "budget": self.budget,
+            "similarity": self.similarity,
             "calls": self.calls,
             "bytes_at_most": self.bytes_at_most,
         }
@@ -135,6 +157,7 @@ class Plan:
             f"  captured   {', '.join(columns)}",
             *([f"  storage    {sizes}"] if (sizes := _sizes(self.bytes_at_most)) else []),
             f"  judge      {self.judge or 'none needed'}",
+            *([f"  similarity {self.similarity}"] if self.similarity else []),
             f"  estimators {', '.join(self.estimators) or 'none'}",
         ]
         lines += [f"  left out   {name}: {reason}" for name, reason in self.left_out.items()]
@@ -153,6 +176,7 @@ def make_plan(
     max_new_tokens: int,
     judge: str | None,
     strict: bool,
+    similarity: str | None = None,
     shape: ModelShape | None = None,
 ) -> Plan:
     """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
@@ -185,6 +209,7 @@ def make_plan(
         law=law,
         max_new_tokens=max_new_tokens,
         judge=judge if total.equivalence else None,
+        similarity=similarity if total.similarity else None,
         shape=shape,
     )
 
@@ -220,5 +245,6 @@ def _sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"at most {size / 1e6:,.1f} MB of {name.replace('_', ' ')}" for name, size in sizes.items())
 
 
-def _extra(columns: frozenset[str]) -> frozenset[str]:
-    return frozenset("topk" if c.startswith("topk") else c for c in columns - _ALWAYS)
+def _extra(columns: frozenset[str], given: frozenset[str] = _ALWAYS) -> frozenset[str]:
+    found = frozenset("topk" if c in ("topk_ids", "topk_logprobs") else c for c in columns - given)
+    return found | {"topk"} if "topk_texts" in found else found

@@ -1,6 +1,7 @@
 """Probe prompts: P(True) and verbalised confidence, asked once an item after its answer is known.
 
-P(True): Kadavath et al. 2207.05221. Verbalised 1S / 2S: Tian et al. 2305.14975. A task may override each text (``Task.prompts``).
+P(True): Kadavath et al. 2207.05221. Verbalised 1S / 2S: Tian et al. 2305.14975. SelfCheck: Manakul et al. 2303.08896.
+A task may override each text (``Task.prompts``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ PROMPTS = {
         "What is the probability that your answer is right? Reply with one number from 0.0 to 1.0 and no other words, "
         "in the form\nProbability: <number>"
     ),
+    "selfcheck_prompt": (
+        "Context: {sample}\nSentence: {sentence}\nIs the sentence supported by the context above? Reply with yes or no and nothing else."
+    ),
 }
 
 #: What is said after the answer when its attention is read (CSL).
@@ -31,7 +35,7 @@ ELICIT = "Read the answer again. Is it right? Reply with yes or no."
 #: Added to the text above for chat models, which would rather explain themselves.
 _INSTRUCTIONS = {"p_true": "\nReply with the letter only."}
 #: What a completion model is left to continue.
-_CUES = {"p_true": "\nLetter:", "verbalized_1s": "\nAnswer:", "verbalized_2s": "\nProbability:"}
+_CUES = {"p_true": "\nLetter:", "verbalized_1s": "\nAnswer:", "verbalized_2s": "\nProbability:", "selfcheck_prompt": "\nReply:"}
 
 
 def answer_prompt(item: Item, task: Task) -> Prompt:
@@ -52,6 +56,13 @@ def probe_prompt(name: str, item: Item, task: Task, answer: str) -> Prompt:
     system = (Message("system", task.system),) if task.system else ()
     told = "" if name in task.prompts else _INSTRUCTIONS.get(name, "")
     return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body + told)))
+
+
+def support_prompt(task: Task, sentence: str, sample: str) -> Prompt:
+    """Does a sample support a sentence of the answer? (SelfCheckGPT)"""
+    body = _fill(task.prompts.get("selfcheck_prompt", PROMPTS["selfcheck_prompt"]), sentence=sentence, sample=sample)
+    system = (Message("system", task.system),) if task.system else ()
+    return Prompt(text=body + _CUES["selfcheck_prompt"], messages=(*system, Message("user", body)))
 
 
 def _turns(item: Item, task: Task) -> tuple[Message, ...]:

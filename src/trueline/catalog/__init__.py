@@ -7,6 +7,7 @@ from functools import cache
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
 from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, SET_METRICS
+from trueline.catalog.similarity import SIMILARITIES, TEXT_COMPARISON
 from trueline.catalog.white_box import WHITE_BOX
 
 _PROOF_WORLD = "proofs/known-world.md"
@@ -62,6 +63,8 @@ _AUDITS = (
 ENTRIES: tuple[Entry, ...] = (
     *ESTIMATORS,
     *WHITE_BOX,
+    *TEXT_COMPARISON,
+    *SIMILARITIES,
     *EQUIVALENCES,
     *METRICS,
     *SET_METRICS,

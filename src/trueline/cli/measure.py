@@ -8,7 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, progress, say
+from trueline.cli.terminal import (
+    EXIT_FAILED_ITEMS,
+    Alike,
+    Json,
+    Mapped,
+    SkipBad,
+    mapping_of,
+    out,
+    plain,
+    print_json,
+    print_metrics,
+    progress,
+    say,
+)
 from trueline.errors import InputError
 
 ModelArgument = Annotated[
@@ -43,6 +56,7 @@ def measure(
     mapping: Mapped = None,
     skip_bad: SkipBad = False,
     equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, oracle, nli:PATH, llm:MODEL.")] = None,
+    similarity: Alike = None,
     grader: Annotated[str | None, typer.Option(help="exact, normalised, contains, numeric:TOL, regex:PATTERN, choice, ...")] = None,
     temperature: Annotated[float, typer.Option(help="Of the samples; 1 is the model's own law.")] = 1.0,
     top_p: Annotated[float, typer.Option(help="Of the samples; 1 is off.")] = 1.0,
@@ -69,8 +83,9 @@ def measure(
 
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
     options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
-    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "max_new_tokens": max_new_tokens, "limit": limit}
-    shared |= {"model_options": options or None, "budget": budget, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "similarity": similarity, "limit": limit}
+    shared |= {"max_new_tokens": max_new_tokens, "model_options": options or None, "budget": budget}
+    shared |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, left_out_lines, out, plain, print_json
+from trueline.cli.terminal import Alike, Json, left_out_lines, out, plain, print_json
 
 
 def score(
     run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
     estimators: Annotated[str, typer.Option(help="all (that the trace serves), or names with commas.")] = "all",
     equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, oracle, nli:PATH, llm:MODEL.")] = None,
+    similarity: Alike = None,
     json_: Json = False,
 ) -> None:
     """Compute more scores from what a run captured; no model is asked.
@@ -24,7 +25,7 @@ def score(
     from trueline.run import open_run
 
     opened = open_run(run)
-    frame = opened.score(estimators, equivalence=equivalence)
+    frame = opened.score(estimators, equivalence=equivalence, similarity=similarity)
     info = opened.score_info
     summary = {name: {**_summary(frame[name].to_list()), **info.get(name, {})} for name in frame.columns if name != "item_id"}
     left_out = {name: entry["left_out"] for name, entry in info.items() if "left_out" in entry}

@@ -33,6 +33,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Mapped = Annotated[
     list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role, such as question=COL. Repeatable.")
 ]
+Alike = Annotated[
+    str | None, typer.Option("--similarity", help="How alike texts are: char3 (spelling), cross:DIR, encoder:DIR, bertscore:DIR.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that cannot be used; they are counted and named.")]
 
 

@@ -5,7 +5,7 @@
 
 from trueline.estimators.base import Estimator
 from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
-from trueline.estimators.loading import load_equivalence, load_estimator, load_estimators
+from trueline.estimators.loading import load_equivalence, load_estimator, load_estimators, load_similarity
 
 __all__ = [
     "Estimator",
@@ -13,6 +13,7 @@ __all__ = [
     "load_equivalence",
     "load_estimator",
     "load_estimators",
+    "load_similarity",
     "missing_reasons",
     "score_trace",
 ]

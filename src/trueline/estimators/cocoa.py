@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueline.capture.needs import Needs
 from trueline.errors import InputError
+from trueline.estimators.inputs import OnEmpty, choice, generations, greedy_column, greedy_logprobs, require_two, round_scores, similarities
+from trueline.traces.trace import Trace
+
+Base = Literal["msp", "ppl", "mte"]
+
+
+@dataclass(frozen=True)
+class CoCoA:
+    r""":math:`u(y) \cdot \frac1M \sum_m (1 - s(y, s_m))`, in nats.
+
+    base: the uncertainty u of the greedy answer: ``msp`` its sequence NLL, ``ppl`` its mean NLL, ``mte`` its mean token entropy.
+    """
+
+    base: Base = "msp"
+    on_empty: OnEmpty = "raise"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown base."""
+        choice("base", self.base, ("msp", "ppl", "mte"))
+
+    @property
+    def needs(self) -> Needs:
+        """The greedy answer, two samples, and the similarities between them."""
+        column = "token_entropy" if self.base == "mte" else "token_logprobs"
+        text = frozenset({"text"})
+        return Needs(greedy=text | {column}, samples=2, sample_columns=text, similarity=frozenset({"greedy_samples"}))
+
+    def score(self, trace: Trace) -> NDArray[np.float64]:
+        """(n_items,) float64; NaN without a greedy answer or with fewer than 2 samples. Raises ``MissingTraceField``, ``InputError``."""
+        generations(trace, "sample").require("text")
+        if self.base == "mte":
+            u = greedy_column(trace, "token_entropy", self.on_empty).mean()
+        else:
+            logprobs = greedy_logprobs(trace, self.on_empty)
+            u = -(logprobs.sum() if self.base == "msp" else logprobs.mean())
+        return round_scores(u * mean_distances(trace))
+
+
+def mean_distances(trace: Trace) -> NDArray[np.float64]:
+    """1 - mean similarity of the greedy answer to the samples: (n_items,) float64; NaN without it or with fewer than 2 samples."""
+    generations(trace, "greedy")
+    values = similarities(trace, "greedy_samples")
+    require_two(np.array([0 if v is None else len(v) for v in values]))
+    return np.array([1.0 - v.mean() if v is not None and len(v) >= 2 else np.nan for v in values], dtype=np.float64)
 
 
 def cocoa(uncertainty: ArrayLike, greedy_similarity: ArrayLike) -> NDArray[np.float64]:

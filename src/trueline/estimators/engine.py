@@ -17,12 +17,12 @@ from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudge, Verdicts
 from trueline.estimators.equivalence.cache import PairCache
 from trueline.estimators.inputs import OnEmpty, generations
+from trueline.estimators.pairs import JUDGED, Pair, flat_pairs
 from trueline.traces.insides import INSIDE_COLUMNS
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.trace import Generations, Trace
 
 Progress = Callable[[int, int], None]
-Pair = tuple[str, str]
 
 _BOTH = frozenset({"samples", "greedy_samples"})
 
@@ -110,31 +110,46 @@ def judge_trace(
 ) -> Judgements:
     """Verdicts between the answers of every item; attach them with ``trace.with_judgements``.
 
-    ``wanted``: "samples" (among them), "greedy_samples" (greedy against each): usually ``union(needs).equivalence``. A judge that names
+    ``wanted``: "samples" (among them), "greedy_samples" (greedy against each), and the pairs of ``pairs.JUDGED``: usually
+    ``union(needs).equivalence``. A judge that names
     classes is asked once per answer. A judge of pairs is asked once per distinct ordered pair over the whole run, longest apart from
     shortest, and never about a pair that ``cache`` holds; an answer entails itself unless ``judge.self_pairs``. ``progress(done, total)``.
     Raises ``MissingTraceField`` without samples, ``ModelError`` when the judge fails.
     """
-    generations(trace, "sample")
-    with_greedy = "greedy_samples" in set(wanted) and len(trace.greedy) > 0
+    asked = set(wanted)
+    if unknown := asked - _BOTH - set(JUDGED):
+        raise InputError(f"no pairs are called {sorted(unknown)[0]!r}; known: {', '.join(sorted(_BOTH | set(JUDGED)))}")
+    if asked & _BOTH:
+        generations(trace, "sample")
     if isinstance(equivalence, KeyJudge):
-        return _judge_by_key(trace, equivalence, with_greedy)
+        return _judge_by_key(trace, equivalence, asked)
     if isinstance(cache, PairCache):
-        return _judge_pairs(trace, equivalence, cache, with_greedy, progress)
+        return _judge_pairs(trace, equivalence, cache, asked, progress)
     with PairCache(cache) as opened:
-        return _judge_pairs(trace, equivalence, opened, with_greedy, progress)
+        return _judge_pairs(trace, equivalence, opened, asked, progress)
 
 
-def _judge_by_key(trace: Trace, judge: KeyJudge, with_greedy: bool) -> Judgements:
+def _judge_by_key(trace: Trace, judge: KeyJudge, wanted: set[str]) -> Judgements:
     items: list[ItemJudgement | None] = []
-    for i, texts, greedy in _answers(trace, with_greedy):
+    for i, texts, greedy in _answers(trace, wanted):
         classes: dict[str, int] = {}
         keys: dict[str, int] = {}
         for text in (*texts, greedy):
             if text is not None and text not in keys:
                 keys[text] = classes.setdefault(judge.key(trace.item_ids[i], text), len(classes))
         items.append(_item(texts, greedy, keys, _hard_verdicts(len(classes))) if keys else None)
-    return Judgements(judge.name, tuple(items), hard=True, settings={})
+    pairs: dict[str, tuple[NDArray[np.float64] | None, ...]] = {}
+    for name in sorted(wanted - _BOTH):
+        found = enumerate(flat_pairs(trace, name, JUDGED))
+        pairs[name] = tuple(None if part is None else _hard_pairs(judge, trace.item_ids[i], part) for i, part in found)
+    return Judgements(judge.name, tuple(items), hard=True, settings={}, pairs=pairs)
+
+
+def _hard_pairs(judge: KeyJudge, item_id: str, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """(n, 3) float64: a pair of one class entails, any other one contradicts."""
+    keys = {text: judge.key(item_id, text) for text in {text for pair in pairs for text in pair}}
+    same = np.array([keys[a] == keys[b] for a, b in pairs])
+    return np.where(same[:, None], (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
 
 
 @lru_cache(maxsize=256)
@@ -147,8 +162,8 @@ def _hard_verdicts(n: int) -> NDArray[np.float64]:
     return probs
 
 
-def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, with_greedy: bool, progress: Progress | None) -> Judgements:
-    answers = list(_answers(trace, with_greedy))
+def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, wanted: set[str], progress: Progress | None) -> Judgements:
+    answers = list(_answers(trace, wanted))
     texts = [list(dict.fromkeys(t for t in (*samples, greedy) if t is not None)) for _, samples, greedy in answers]
     pairs: dict[Pair, int] = {}
     where: list[NDArray[np.int64]] = []
@@ -160,6 +175,7 @@ def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, with_greedy: 
                 if a != b or judge.self_pairs:
                     index[a, b] = pairs.setdefault(judge.render(question, premise, hypothesis), len(pairs))
         where.append(index)
+    more = {name: _pair_index(trace, judge, flat_pairs(trace, name, JUDGED), pairs) for name in sorted(wanted - _BOTH)}
     verdicts, n_asked = _ask(judge, list(pairs), cache, progress)
     items = []
     table = np.concatenate([verdicts.probs, [[1.0, 0.0, 0.0]]])  # index -1: an answer entails itself
@@ -173,7 +189,20 @@ def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, with_greedy: 
         "truncated": int(verdicts.truncated.sum()),
         "self_pairs": judge.self_pairs,
     }
-    return Judgements(judge.name, tuple(items), hard=False, settings=settings)
+    found = {name: tuple(None if index is None else table[index] for index in part) for name, part in more.items()}
+    return Judgements(judge.name, tuple(items), hard=False, settings=settings, pairs=found)
+
+
+def _pair_index(
+    trace: Trace, judge: PairJudge, asked: Sequence[Sequence[Pair] | None], pairs: dict[Pair, int]
+) -> list[NDArray[np.int64] | None]:
+    """Where the verdicts on each item's pairs will stand; new pairs are added to ``pairs``. -1: a text against itself."""
+    found: list[NDArray[np.int64] | None] = []
+    for i, part in enumerate(asked):
+        question = trace.questions[i] if trace.questions else ""
+        index = [pairs.setdefault(judge.render(question, a, b), len(pairs)) if a != b or judge.self_pairs else -1 for a, b in part or ()]
+        found.append(None if part is None else np.array(index, dtype=np.int64))
+    return found
 
 
 def _ask(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Progress | None) -> tuple[Verdicts, int]:
@@ -199,12 +228,12 @@ def _ask(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Pr
     return Verdicts(probs, truncated), len(open_pairs)
 
 
-def _answers(trace: Trace, with_greedy: bool) -> Iterable[tuple[int, list[str | None], str | None]]:
-    """(item position, texts of its samples in draw order, text of its greedy answer)."""
+def _answers(trace: Trace, wanted: set[str]) -> Iterable[tuple[int, list[str | None], str | None]]:
+    """(item position, texts of its samples in draw order, text of its greedy answer), as far as ``wanted``."""
     rows = trace.samples
-    texts = _texts(rows)
+    texts: list[str | None] = _texts(rows) if wanted & _BOTH else [None] * len(rows)
     greedy: list[str | None] = [None] * trace.n_items
-    if with_greedy:
+    if "greedy_samples" in wanted and len(trace.greedy):
         for i, text in zip(trace.greedy.item, _texts(trace.greedy), strict=True):
             greedy[int(i)] = text
     for i in range(trace.n_items):

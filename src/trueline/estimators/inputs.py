@@ -172,6 +172,25 @@ def judgements(trace: Trace) -> Judgements:
     return trace.judgements
 
 
+def pair_verdicts(trace: Trace, name: str) -> tuple[NDArray[np.float64] | None, ...]:
+    """Verdicts on the pairs of that name, (n_pairs, 3) float64 an item. Raises ``MissingTraceField`` when there are none."""
+    if trace.judgements is None or name not in trace.judgements.pairs:
+        raise MissingTraceField(
+            f"the trace holds no verdicts on {name}; call judge_trace with wanted={{{name!r}}}, or choose an equivalence"
+        )
+    return trace.judgements.pairs[name]
+
+
+def similarities(trace: Trace, name: str) -> tuple[NDArray[np.float64] | None, ...]:
+    """Similarities of the pairs of that name, (n_pairs,) float64 an item. Raises ``MissingTraceField`` when there are none."""
+    if trace.similarities is None or name not in trace.similarities.values:
+        raise MissingTraceField(f"the trace holds no similarities of {name}; call compare_trace with wanted={{{name!r}}}")
+    found = trace.similarities.values[name]
+    if len(found) != trace.n_items:
+        raise InputError(f"similarities for {len(found)} items do not fit a trace of {trace.n_items} items; compare this trace")
+    return found
+
+
 def per_item(rows: Generations, ragged: Ragged) -> Ragged:
     """Rows of at most one generation an item as one row an item; missing where the item has none."""
     if len(rows) == rows.n_items:

@@ -7,14 +7,18 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from trueline.catalog import Entry, all_entries
 from trueline.errors import InputError, nearest
 from trueline.estimators.base import Estimator
 from trueline.estimators.equivalence.base import Equivalence
 from trueline.estimators.equivalence.keys import Exact, Normalised, Oracle
+from trueline.estimators.similarity.base import Similarity
 
+#: Similarities by checkpoint: scheme -> class.
+_ENCODERS = {"cross": "CrossEncoder", "encoder": "SentenceEncoder", "bertscore": "BERTScore"}
+_SIMILARITY = re.compile(r"(\w+(?:\([^()]*\))?):(.*)", re.DOTALL)
 _JUDGE = re.compile(r"((?:nli|llm)(?:\([^()]*\))?):(.*)", re.DOTALL)
 _SPEC = re.compile(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
@@ -97,31 +101,53 @@ def load_equivalence(
             raise InputError(
                 "equivalence 'oracle' needs a task whose truth is known (world:...); choose normalised, exact, nli:PATH or llm:MODEL"
             )
-        return _make(Oracle, "oracle", {"canonical": canonical, **options})
+        return cast(Equivalence, _make(Oracle, "oracle", {"canonical": canonical, **options}))
     if name in ("exact", "normalised"):
-        return _make(Exact if name == "exact" else Normalised, name, options)
+        return cast(Equivalence, _make(Exact if name == "exact" else Normalised, name, options))
     known = ("exact", "normalised", "oracle", "nli:PATH", "llm:MODEL")
     raise InputError(f"unknown equivalence {spec!r}{nearest(name, known)}; known: {', '.join(known)}")
+
+
+def load_similarity(spec: str, **options: Any) -> Similarity:
+    """The similarity that a spec names: ``char3`` (spelling), ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR`` (local checkpoints).
+
+    options: settings such as ``batch_size`` and ``device``; they may also stand in the spec, ``encoder(batch_size=32):DIR``.
+    Raises ``InputError`` for an unknown name or option, ``ModelError`` for a directory that holds no checkpoint.
+    """
+    from trueline.estimators import similarity
+
+    match = _SIMILARITY.fullmatch(spec)
+    name, given = parse_spec(match[1] if match else spec)
+    options = {**given, **options}
+    if match and name in _ENCODERS:
+        if not match[2]:
+            raise InputError(f"{spec!r} names nothing after the colon; give {name}:DIR")
+        loaded: Similarity = _make(getattr(similarity, _ENCODERS[name]), name, {"path": match[2], **options}, "similarity")
+        loaded.fingerprint()  # a directory that cannot be used is reported now
+        return loaded
+    if name == "char3" and not match:
+        return cast(Similarity, _make(similarity.Char3, name, options, "similarity"))
+    known = ("char3", *(f"{scheme}:DIR" for scheme in _ENCODERS))
+    raise InputError(f"unknown similarity {spec!r}{nearest(name, known)}; known: {', '.join(known)}")
 
 
 def _load_judge(scheme: str, rest: str, model_options: dict[str, Any], options: dict[str, Any]) -> Equivalence:
     if scheme == "nli":
         from trueline.estimators.equivalence.nli import NLI
 
-        return _make(NLI, "nli", {"path": rest, **options})
+        return cast(Equivalence, _make(NLI, "nli", {"path": rest, **options}))
     from trueline.estimators.equivalence.llm import LLMJudge
     from trueline.models.loading import load_model
 
-    return _make(LLMJudge, "llm", {"model": load_model(rest, **model_options), **options})
+    return cast(Equivalence, _make(LLMJudge, "llm", {"model": load_model(rest, **model_options), **options}))
 
 
-def _make(make: Any, name: str, options: dict[str, Any]) -> Equivalence:
+def _make(make: Any, name: str, options: dict[str, Any], kind: str = "equivalence") -> Any:
     fields = {f.name: f for f in dataclasses.fields(make) if not f.name.startswith("_")}
     for option in options:
         if option not in fields:
-            raise InputError(f"equivalence {name!r} has no option {option!r}; it has: {', '.join(sorted(fields)) or 'none'}")
-    judge: Equivalence = make(**{k: _typed(name, k, v, fields[k].default) for k, v in options.items()})
-    return judge
+            raise InputError(f"{kind} {name!r} has no option {option!r}; it has: {', '.join(sorted(fields)) or 'none'}")
+    return make(**{k: _typed(name, k, v, fields[k].default) for k, v in options.items()})
 
 
 def split_specs(text: str) -> list[str]:

@@ -64,7 +64,8 @@ class GenerationSettings:
     law: sampling law of the samples (the greedy decode has none).
     stop: strings that end a generation; the text is cut before the first one.
     greedy_columns, sample_columns: trace columns wanted beside tokens and log-probs, from ``TOKEN_STATS``, ``"topk"`` and
-        ``traces.insides.INSIDE_COLUMNS`` (of samples: ``hidden_last`` and ``hidden_mean`` alone).
+        ``traces.insides.INSIDE_COLUMNS`` (of samples: ``hidden_last`` and ``hidden_mean`` alone); ``"topk_texts"`` of the greedy answer,
+        ``"token_texts"`` of samples.
     top_k_alternatives: how many alternatives a token ``"topk"`` keeps.
     hidden_depths: relative depths in [0, 1] of the layers whose hidden states are kept.
     elicit: what is said after the answer for ``csl_attention``.

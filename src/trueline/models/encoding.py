@@ -106,6 +106,12 @@ class TextCodec:
             pieces = self._pieces_in_context(tokens)
         return _cut(pieces, len(text))
 
+    def alternative_texts(self, tokens: Sequence[int], alternatives: Sequence[Sequence[int]]) -> list[list[str]]:
+        """What each alternative of each token would add to the text in its place; special tokens add nothing."""
+        starts = self.decode([tokens[:t] for t in range(len(tokens))])
+        wholes = iter(self.decode([[*tokens[:t], k] for t, ids in enumerate(alternatives) for k in ids]))
+        return [[next(wholes)[len(start) :] for _ in ids] for start, ids in zip(starts, alternatives, strict=True)]
+
     def stop_candidates(self, stops: Sequence[str], vocabulary: int) -> NDArray[np.bool_]:
         """(vocabulary,) bool: tokens that may complete a stop string. Only after these does a row need decoding."""
         if any(stop[-1] == " " for stop in stops):

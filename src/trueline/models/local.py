@@ -160,7 +160,7 @@ class LocalModel:
                 by_prompt[chunk[row.prompt]].append((row, answer))
             texts = iter(self._texts(decoded, settings.stop))
             for i, answers in by_prompt.items():
-                results[i] = self._result(answers, [next(texts) for _ in answers], len(ready[i]))
+                results[i] = self._result(answers, [next(texts) for _ in answers], len(ready[i]), settings)
         return results
 
     def score(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[OptionScores]:
@@ -298,7 +298,9 @@ class LocalModel:
             for row, text in zip(rows, texts, strict=True)
         ]
 
-    def _result(self, answers: Sequence[tuple[Row, DecodedRow]], texts: Sequence[str], n_prompt: int) -> RequestResult:
+    def _result(
+        self, answers: Sequence[tuple[Row, DecodedRow]], texts: Sequence[str], n_prompt: int, settings: GenerationSettings
+    ) -> RequestResult:
         if broken := [len(answer.tokens) for _, answer in answers if answer.finish_reason == "nan"]:
             return RequestResult(error=f"the model's next-token law is not a number (NaN logits) at token {broken[0]} of an answer")
         greedy: Generation | None = None
@@ -315,9 +317,12 @@ class LocalModel:
                 finish_reason=answer.finish_reason,
                 n_prompt_tokens=n_prompt,
             )
-            if row.seed is None:
+            if row.seed is None or "token_texts" in settings.sample_columns:
                 n_text = len(answer.tokens) - (answer.finish_reason == "eos")
                 generation.token_texts = self._codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
+            if row.seed is None:
+                if "topk_texts" in settings.greedy_columns and answer.topk_ids is not None:
+                    generation.topk_texts = self._codec.alternative_texts(answer.tokens, answer.topk_ids.tolist())
                 greedy = generation
             else:
                 samples.append(generation)
@@ -335,14 +340,16 @@ def _check_settings(settings: GenerationSettings) -> None:
 
 
 def split_columns(settings: GenerationSettings) -> tuple[GenerationSettings, GenerationSettings]:
-    """The settings with the columns that decoding records, and with those of ``INSIDE_COLUMNS``."""
-    within = frozenset(INSIDE_COLUMNS)
+    """The settings with the columns that decoding records, and with those of ``INSIDE_COLUMNS``; texts of tokens are in neither."""
+    within, texts = frozenset(INSIDE_COLUMNS), frozenset({"topk_texts", "token_texts"})
+    if "topk_texts" in settings.greedy_columns and "topk" not in settings.greedy_columns:
+        raise InputError("topk_texts are the texts of topk; ask for both")
     if unasked := (settings.sample_columns & within) - {"hidden_last", "hidden_mean"}:
         raise InputError(f"{sorted(unasked)[0]!r} is taken of the greedy answer alone; leave it out of sample_columns")
     if (settings.greedy_columns | settings.sample_columns) & set(HIDDEN_COLUMNS) and not settings.hidden_depths:
         raise InputError("hidden states are wanted, but hidden_depths names no layer; give depths in [0, 1], such as (0.5,)")
     return (
-        replace(settings, greedy_columns=settings.greedy_columns - within, sample_columns=settings.sample_columns - within),
+        replace(settings, greedy_columns=settings.greedy_columns - within - texts, sample_columns=settings.sample_columns - within - texts),
         replace(settings, greedy_columns=settings.greedy_columns & within, sample_columns=settings.sample_columns & within),
     )
 

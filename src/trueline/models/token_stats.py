@@ -15,7 +15,7 @@ from trueline.traces.insides import INSIDE_COLUMNS
 
 def check_columns(columns: Iterable[str]) -> None:
     """Raise ``InputError`` for a column that no decoding step can record."""
-    known = (*TOKEN_STATS, "topk", *INSIDE_COLUMNS)
+    known = (*TOKEN_STATS, "topk", "topk_texts", "token_texts", *INSIDE_COLUMNS)
     for column in columns:
         if column not in known:
             raise InputError(f"unknown token column {column!r}{nearest(column, known)}; known: {', '.join(known)}")

@@ -42,9 +42,24 @@ class Judgements:
 
     ``judge``: name of the equivalence (``exact``, ``normalised``, ``oracle``, ``nli:...``, ``llm:...``). ``hard``: verdicts are 0/1
     from an equivalence relation, so clusters need no rule. None for an item without usable texts.
+    ``pairs``: verdicts on other pairs than whole answers, by name: (n_pairs, 3) float64 an item in the order of ``estimators.pairs``.
     """
 
     judge: str
     items: tuple[ItemJudgement | None, ...]
     hard: bool = False
+    settings: dict[str, object] = field(default_factory=dict)
+    pairs: dict[str, tuple[NDArray[np.float64] | None, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Similarities between texts of every item of a trace, in the order of ``Trace.item_ids``.
+
+    ``similarity``: its name. ``values``: name of the pairs -> (n_pairs,) float64 in [0, 1] an item, in the order of ``estimators.pairs``;
+    None for an item without such pairs.
+    """
+
+    similarity: str
+    values: dict[str, tuple[NDArray[np.float64] | None, ...]]
     settings: dict[str, object] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 #: Kinds of rows. ``greedy`` and ``sample`` answer the item's question; the others are probes about it.
-KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s")
+KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt")
 
 FORMAT_VERSION = 1
 
@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
         ("n_prompt_tokens", pa.int32()),
         ("n_tokens", pa.int32()),
         ("tokens", pa.list_(pa.int32())),
-        ("token_texts", pa.list_(pa.string())),  # greedy only, for colouring
+        ("token_texts", pa.list_(pa.string())),  # greedy, for colouring; of samples where an estimator asks for it
         # log-probs of the model's own law, whatever the sampling law, unless logprob_law says otherwise
         ("token_logprobs", _FLOATS),
         ("logprob_law", pa.string()),  # model | scaled | null (no log-probs)
@@ -43,7 +43,7 @@ SCHEMA = pa.schema(
         ("token_fisher_rao", _FLOATS),  # Fisher-Rao distance from uniform, temperature 2
         ("topk_ids", pa.list_(pa.list_(pa.int32()))),
         ("topk_logprobs", pa.list_(_FLOATS)),
-        ("topk_texts", pa.list_(pa.list_(pa.string()))),  # from servers, which send no ids
+        ("topk_texts", pa.list_(pa.list_(pa.string()))),  # from servers, which send no ids; else of the greedy answer, on demand
         ("reasoning", pa.string()),  # what came before the answer, where the model keeps it apart
         # probes with fixed options: log-prob of each option as the continuation
         ("options", pa.list_(pa.string())),

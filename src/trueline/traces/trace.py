@@ -17,7 +17,7 @@ from trueline.traces.ragged import Ragged
 from trueline.traces.schema import KINDS, SCHEMA
 
 if TYPE_CHECKING:
-    from trueline.traces.judgements import Judgements
+    from trueline.traces.judgements import Judgements, Similarities
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,14 @@ class Trace:
     """Captured rows of some items.
 
     ``table`` follows ``traces.schema.SCHEMA`` (columns may be absent). ``item_ids`` fixes the order of scores. ``judgements`` holds
-    the equivalence verdicts between texts once they were made. ``questions`` aligns with ``item_ids``.
+    the equivalence verdicts between texts once they were made, ``similarities`` their similarities. ``questions`` aligns with ``item_ids``.
     """
 
     table: pa.Table
     item_ids: tuple[str, ...]
     questions: tuple[str, ...] = ()
     judgements: Judgements | None = None
+    similarities: Similarities | None = None
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -142,7 +143,11 @@ class Trace:
 
     def with_judgements(self, judgements: Judgements) -> Trace:
         """The same rows with equivalence verdicts attached."""
-        return Trace(self.table, self.item_ids, self.questions, judgements)
+        return Trace(self.table, self.item_ids, self.questions, judgements, self.similarities)
+
+    def with_similarities(self, similarities: Similarities) -> Trace:
+        """The same rows with similarities attached."""
+        return Trace(self.table, self.item_ids, self.questions, self.judgements, similarities)
 
     def _rows(self, kind: str) -> Generations:
         table = self.table.filter(pc.equal(self.table["kind"], kind))
