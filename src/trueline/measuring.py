@@ -104,7 +104,6 @@ def measure(
     RunLocked : another process writes to ``out``. BudgetReached : ``max_cost`` ended the capture.
     StorageError : the disk is full; all finished shards are kept.
     """
-    from trueline.estimators.loading import load_equivalence, load_similarity
     from trueline.tasks.graders import load_grader
 
     if batch_size < 1:
@@ -116,12 +115,7 @@ def measure(
     directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
     asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
     made = _plan(asked_for, budget, batch_size, directory)
-    judge = equivalence
-    if made.judge and isinstance(equivalence, str | None):  # a judge that cannot be had is reported before the model is asked
-        judge = load_equivalence(made.judge, canonical=canonical_of(chosen))
-    alike = similarity
-    if made.similarity and isinstance(similarity, str | None):
-        alike = load_similarity(made.similarity)
+    judges = _judges(made, chosen, equivalence, similarity)
     if on_plan is not None:
         on_plan(made)
     identity = _identity(asked, chosen, made, seed, limit)
@@ -130,7 +124,18 @@ def measure(
         _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
         _finish(directory, len(chosen.items), asked)
     every = estimators == "all" and budget is None
-    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, (judge, alike), grader, validate)
+    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, judges, grader, validate)
+
+
+def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, similarity: str | Similarity | None) -> Judges:
+    """What the plan names, loaded: what cannot be had is reported before the model is asked."""
+    from trueline.estimators.loading import load_equivalence, load_similarity
+
+    if made.judge and isinstance(equivalence, str | None):
+        equivalence = load_equivalence(made.judge, canonical=canonical_of(task))
+    if made.similarity and isinstance(similarity, str | None):
+        similarity = load_similarity(made.similarity)
+    return equivalence, similarity
 
 
 def _evaluated(run: Run, estimators: str | Sequence[str], judges: Judges, grader: str | None, validate: bool) -> Run:
