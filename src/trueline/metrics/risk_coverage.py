@@ -153,8 +153,10 @@ def prr_metric(max_rejection: float = 1.0) -> Metric:
         raise InputError(f"max_rejection is {max_rejection}; expected a share in (0, 1]")
 
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
+        if max_rejection == 1:
+            return _ratio(_mean_loss(sample, weights), _aurc_value(sample, weights), _mean_risk(*_by_loss(sample, weights)))
         mass = weights.sum(axis=1)
-        first = np.ceil(mass - np.floor(max_rejection * mass + _TINY) - _TINY) if max_rejection < 1 else np.zeros(len(mass))
+        first = np.ceil(mass - np.floor(max_rejection * mass + _TINY) - _TINY)
         own = _mean_risk(*group_totals(sample, weights), first)
         best = _mean_risk(*_by_loss(sample, weights), first)
         return _ratio(_mean_loss(sample, weights), own, best)
@@ -262,11 +264,16 @@ def _ratio(random: FloatArray, own: FloatArray, best: FloatArray) -> FloatArray:
 
 
 def _aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return _mean_risk(*group_totals(sample, weights))
+    # The metrics of one call see the same array of weights one after another: AURC, E-AURC and PRR share this part.
+    held = sample.cache.get("aurc")
+    if held is None or held[0] is not weights:
+        held = sample.cache["aurc"] = weights, _mean_risk(*group_totals(sample, weights))
+    found: FloatArray = held[1]
+    return found
 
 
 def _e_aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(_mean_risk(*group_totals(sample, weights)) - _mean_risk(*_by_loss(sample, weights)))
+    return np.asarray(_aurc_value(sample, weights) - _mean_risk(*_by_loss(sample, weights)))
 
 
 def _augrc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:

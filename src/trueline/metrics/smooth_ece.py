@@ -20,7 +20,7 @@ from trueline.stats.sample import NanPolicy, SortedSample, sorted_sample
 
 _GRID = 4096
 _STEPS = 45
-_ROUGH_GRID, _ROUGH_STEPS, _BATCH = 513, 15, 256
+_ROUGH_GRID, _ROUGH_STEPS, _BATCH = 257, 8, 256
 
 
 def smooth_ece(
@@ -79,15 +79,34 @@ def _integral(spectrum: Any, sigma: FloatArray) -> FloatArray:
     return np.asarray(np.abs(smooth[:, 1:-1]).sum(axis=1) + 0.5 * (np.abs(smooth[:, 0]) + np.abs(smooth[:, -1])))
 
 
-def _fixed_point(mass: FloatArray, steps: int = _STEPS) -> FloatArray:
+def _fixed_point(mass: FloatArray) -> FloatArray:
     """Bisection: smECE_sigma falls in sigma, so sigma - smECE_sigma changes sign once."""
     spectrum = _spectrum(mass)
     low, high = np.zeros(len(mass)), np.ones(len(mass))
-    for _ in range(steps):
+    for _ in range(_STEPS):
         middle = (low + high) / 2
         above = _integral(spectrum, middle) > middle
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.asarray((low + high) / 2)
+
+
+def _quick_fixed_point(mass: FloatArray) -> FloatArray:
+    """The fixed point within 3e-5 by false position with halving (Illinois) from the bracket [0, smECE_0]: fewer transforms."""
+    spectrum = _spectrum(mass)
+    low, above = np.zeros(len(mass)), _integral(spectrum, np.zeros(len(mass)))
+    high = above.copy()
+    below = _integral(spectrum, high) - high
+    middle, last = high, np.zeros(len(mass))
+    for _ in range(_ROUGH_STEPS):
+        gap = above - below
+        middle = np.where(gap > 0, (high * above - low * below) / np.where(gap > 0, gap, 1.0), 0.0)
+        value = _integral(spectrum, middle) - middle
+        up = value > 0
+        # An end that stays twice has its value halved, or it would stay for good.
+        below = np.where(up, np.where(last > 0, below / 2, below), value)
+        above = np.where(up, value, np.where(last < 0, above / 2, above))
+        low, high, last = np.where(up, middle, low), np.where(up, high, middle), np.where(up, 1.0, -1.0)
+    return np.asarray(middle)
 
 
 def _value(sample: SortedSample, weights: FloatArray) -> FloatArray:
@@ -99,7 +118,7 @@ def _rough(sample: SortedSample, weights: FloatArray) -> FloatArray:
     """As `_value` on a coarse grid with fewer steps: within 1e-4, far below the spread of replicates."""
     share = weights / weights.sum(axis=1, keepdims=True)
     parts = (_on_grid(sample, share[i : i + _BATCH], _ROUGH_GRID) for i in range(0, len(share), _BATCH))
-    return np.concatenate([_fixed_point(part, _ROUGH_STEPS) for part in parts])
+    return np.concatenate([_quick_fixed_point(part) for part in parts])
 
 
 def _of_noise(sample: SortedSample, weights: FloatArray) -> FloatArray:
@@ -107,7 +126,7 @@ def _of_noise(sample: SortedSample, weights: FloatArray) -> FloatArray:
     share = weights / weights.sum(axis=1, keepdims=True)
     own = _on_grid(sample, sample.weights[None, :] / sample.weights.sum(), _ROUGH_GRID)
     parts = (_on_grid(sample, share[i : i + _BATCH], _ROUGH_GRID) - own for i in range(0, len(share), _BATCH))
-    return np.concatenate([_fixed_point(part, _ROUGH_STEPS) for part in parts])
+    return np.concatenate([_quick_fixed_point(part) for part in parts])
 
 
 SMOOTH_ECE = Metric(

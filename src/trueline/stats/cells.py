@@ -16,7 +16,8 @@ from trueline.stats.sample import IntArray, SortedSample
 
 # Single items at both ends, where a rank counts most; then blocks that grow with the distance from the end, up to a share of the sample.
 _SINGLE, _GROWTH, _WIDEST = 16, 1.15, 1 / 64
-_GRID = 24
+# Blocks of score and of truth for rank correlations; blocks of score inside the bins of a calibration error.
+_BLOCKS, _LEVELS = 20, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,11 @@ def grid_cells(sample: SortedSample) -> Cells:
     if "grid cells" not in sample.cache:
         size = sample.multiplicity[sample.truth_order]
         first = (np.cumsum(size) - size)[sample.truth_starts]
-        of_group = np.floor(first * (_GRID / sample.n)).astype(np.int64)
+        of_group = np.floor(first * (_LEVELS / sample.n)).astype(np.int64)
         level = np.empty(sample.n_rows, dtype=np.int64)
         level[sample.truth_order] = np.repeat(of_group, np.diff(np.append(sample.truth_starts, sample.n_rows)))
-        starts = _snap(sample, np.linspace(0, sample.n, _GRID + 1))
-        sample.cache["grid cells"] = block_cells(sample, starts, level, truth=np.arange(_GRID, dtype=np.float64))
+        starts = _snap(sample, np.linspace(0, sample.n, _BLOCKS + 1))
+        sample.cache["grid cells"] = block_cells(sample, starts, level, truth=np.arange(_LEVELS, dtype=np.float64))
     found: Cells = sample.cache["grid cells"]
     return found
 
@@ -67,7 +68,7 @@ def bin_cells(sample: SortedSample, bin_starts: IntArray) -> Cells | None:
     """Return cells that keep to bins (given by their first rows), with blocks of equal mass inside; None where truth is not binary."""
     if not sample.binary:
         return None
-    starts = np.union1d(bin_starts, _snap(sample, np.linspace(0, sample.n, _GRID + 1)))
+    starts = np.union1d(bin_starts, _snap(sample, np.linspace(0, sample.n, _BLOCKS + 1)))
     return block_cells(sample, starts, sample.truth.astype(np.int64))
 
 
