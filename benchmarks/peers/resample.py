@@ -2,7 +2,7 @@
 
 Runs in the peer environment.
 
-python benchmarks/peers/resample.py ROWS REPLICATES
+    python benchmarks/peers/resample.py ROWS REPLICATES
 """
 
 from __future__ import annotations
