@@ -81,3 +81,53 @@ def test_bad_input_is_named(changes: dict[str, Any], message: str) -> None:
     given: dict[str, Any] = {"scores": [0.1, 0.2, 0.3, 0.4], "truths": [[0, 1]] * 4, "metrics": ["aurc"]} | changes
     with pytest.raises(InputError, match=message):
         ua_evaluate(given.pop("scores"), given.pop("truths"), given.pop("metrics"), **given)
+
+
+SKILL, DATA_SETS, COVERED = np.array([0.9, 0.75, 0.65]), 200, ("auroc", "aurc", "prr")
+
+
+def annotated(rng: np.random.Generator, n: int, knows: str) -> tuple[Any, Any, Any, Any]:
+    """Scores, true errors, errors by majority, and P(error | votes) of three planted annotators of known skill.
+
+    knows: the scores hang on the truth itself ("truth"), or on nothing that the votes do not tell ("votes").
+    """
+    truth = rng.random(n) < 0.4
+    votes = np.where(rng.random((n, 3)) < SKILL, truth[:, None], ~truth[:, None])
+    logit = math.log(0.4 / 0.6) + (2 * votes - 1) @ np.log(SKILL / (1 - SKILL))
+    signal = 2.0 * truth - 1 if knows == "truth" else 0.7 * logit
+    scores = 1 / (1 + np.exp(-(signal + rng.normal(size=n))))
+    return scores, truth.astype(float), (votes.sum(axis=1) > 1.5).astype(float), 1 / (1 + np.exp(-logit))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knows", ["truth", "votes"])
+def test_intervals_cover_what_the_annotations_support_and_the_truth_only_where_the_votes_tell_all(knows: str) -> None:
+    """200 data sets of 150 cases, 20 draws each, level 0.95; the target is the metric on 200,000 cases. Run with -s for the figures."""
+    rng = np.random.default_rng(0)
+    s, truth, _, q = annotated(rng, 200_000, knows)
+    true = {name: e.value for name, e in evaluate(s, truth, COVERED, ci=None).items()}
+    drawn = [evaluate(s, (rng.random(len(q)) < q).astype(float), COVERED, ci=None) for _ in range(5)]
+    supported = {name: np.mean([d[name].value for d in drawn]) for name in COVERED}
+    hits: dict[str, list[list[float]]] = {name: [] for name in COVERED}
+    for i in range(DATA_SETS):
+        s, truth, voted, q = annotated(rng, 150, knows)
+        found = ua_evaluate(s, (rng.random((150, 20)) < q[:, None]).astype(float), COVERED, n_boot=200, seed=i)
+        plain = evaluate(s, voted, COVERED)
+        for name in COVERED:
+            e, v = found[name].estimate, plain[name]
+            inside = [e.low <= supported[name] <= e.high, e.low <= true[name] <= e.high, v.low <= true[name] <= v.high]
+            hits[name].append([*inside, e.value, e.high - e.low, v.high - v.low])
+    for name in COVERED:
+        own, of_truth, by_vote, value, width, plain_width = np.mean(hits[name], axis=0)
+        print(f"\n{knows} {name}: true {true[name]:.3f}, supported {supported[name]:.3f}, mean {value:.3f};", end=" ")
+        print(
+            f"covers supported {own:.3f}, true {of_truth:.3f}; voted covers true {by_vote:.3f}; widths {width:.3f} {plain_width:.3f}",
+            end="",
+        )
+        assert own >= 0.92
+        assert abs(value - supported[name]) <= 0.015
+        if knows == "votes":
+            assert abs(true[name] - supported[name]) <= 0.01
+            assert of_truth >= 0.92
+        else:
+            assert of_truth < 0.9

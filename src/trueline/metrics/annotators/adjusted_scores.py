@@ -57,6 +57,7 @@ def ua_evaluate(
         Cases that share a label are resampled together.
     n_boot, seed
         Replicates of the interval: each resamples the cases and takes one draw of their truth, so that it holds both uncertainties.
+        It is wide for the mean over draws: simulated intervals of 95 % covered in 99 to 100 % of data sets.
 
     Returns
     -------
