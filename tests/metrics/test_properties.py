@@ -14,14 +14,12 @@ from trueline.metrics.calibration_slope import CALIBRATION_INTERCEPT, CALIBRATIO
 from trueline.metrics.corp import corp_metrics
 from trueline.metrics.proper import MURPHY
 from trueline.metrics.risk_coverage import coverage_at_risk_metric, prr_metric, selective_risk_metric
-from trueline.metrics.smooth_ece import SMOOTH_ECE
 from trueline.stats import CI, Metric
 
 ALL: list[Metric] = [
     *METRICS.values(),
     *(m for m in MURPHY if m.name != "brier"),
     *corp_metrics(),
-    SMOOTH_ECE,
     CALIBRATION_SLOPE,
     CALIBRATION_INTERCEPT,
 ]
