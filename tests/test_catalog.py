@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
+from trueline.capture.planner import N_ALTERNATIVES
 from trueline.catalog import ENTRIES, Entry
 from trueline.errors import MissingTraceField
 from trueline.estimators.base import Estimator
@@ -29,6 +30,7 @@ from trueline.estimators.pairs import COMPARED, JUDGED
 from trueline.estimators.similarity import Char3, compare_trace
 from trueline.metrics import auroc
 from trueline.traces.judgements import ItemJudgement, Judgements
+from trueline.traces.schema import PERTURBATIONS
 from trueline.traces.trace import Trace, make_trace
 
 Row = dict[str, Any]
@@ -73,6 +75,7 @@ def generation(rng: np.random.Generator, text: str, kind: str = "sample") -> Row
         "text": text,
         "finish_reason": "eos",
         "tokens": [int(t) for t in law.argmax(axis=1)],
+        "token_texts": [str(rng.choice(["so", ".", "!"])) for _ in law],
         "token_logprobs": ordered[:, 0],
         "token_entropy": -(np.exp(law) * law).sum(axis=1),
         "token_mean_logp": law.mean(axis=1),
@@ -109,6 +112,11 @@ def item_rows(index: int) -> list[Row]:
                 **generation(rng, str(rng.choice(ANSWERS))),
             }
             for k in range(N_SAMPLES)
+        ),
+        *(
+            {**item, "kind": kind, "draw": k, "text": str(rng.choice(ANSWERS)), "perturbed_at": 0}
+            for kind in PERTURBATIONS
+            for k in range(N_ALTERNATIVES)
         ),
         {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": probe},
         {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {confidence[0]:.2f}"},
@@ -340,12 +348,14 @@ def test_refuses_a_trace_without_its_needs(entry: Entry) -> None:
 
 def asks_the_model(entry: Entry) -> bool:
     """The score is what the model says of itself."""
-    return bool(estimator_of(entry).needs.probes)
+    return bool(estimator_of(entry).needs.probes - set(PERTURBATIONS))
 
 
 OBSERVED = [entry for entry in ESTIMATORS if not asks_the_model(entry)]
 #: Scores that say nothing about the facts of the known world; their proof page says why.
-NO_BETTER_THAN_CHANCE = frozenset({"attention_score", "mahalanobis", "relative_mahalanobis", "linear_probe", "saplma"})
+NO_BETTER_THAN_CHANCE = frozenset({"attention_score", "mahalanobis", "relative_mahalanobis", "linear_probe", "saplma"}) | {
+    f"perturb_{ratio}_{point}" for ratio in ("vr", "vro") for point in ("max_entropy", "min_entropy", "max_increase")
+}
 SELF_REPORTED = [entry for entry in ESTIMATORS if asks_the_model(entry)]
 
 

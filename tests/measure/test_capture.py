@@ -71,6 +71,21 @@ def test_failed_item_keeps_its_rows_and_its_reason():
     assert all(row["error"] is None for row in table if row["item_id"] != "q2")
 
 
+def test_perturbations_are_planned_and_asked_for_by_name_only():
+    needs = {"p": Needs(probes=frozenset({"perturb_max_entropy", "perturb_max_increase"})), "q": Needs(greedy=frozenset({"text"}))}
+    able = LawModel.capabilities | {"prefix_continuation"}
+    settings = {"model": "m", "task": "t", "n_items": 10, "n_samples": 4, "law": SamplingLaw(), "max_new_tokens": 8, "judge": None}
+    named = make_plan(capabilities=able, needs=needs, strict=True, **settings)
+    assert named.estimators == ("p", "q")
+    assert named.greedy_columns == {"token_entropy", "topk"}
+    assert named.calls["perturbed_decodes_at_most"] == 10 * 4 * 2
+    everything = make_plan(capabilities=able, needs=needs, strict=False, **settings)
+    assert everything.estimators == ("q",)
+    assert "name it" in everything.left_out["p"]
+    with pytest.raises(InputError, match="given beginning"):
+        make_plan(capabilities=LawModel.capabilities, needs=needs, strict=True, **settings)
+
+
 def test_finished_shards_are_not_asked_again(tmp_path):
     task = make_task(10)
     run = RunDirectory(tmp_path / "run")

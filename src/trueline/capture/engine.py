@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from trueline.capture.perturbation import perturb
 from trueline.capture.planner import Plan
 from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt, support_prompt
 from trueline.models.base import (
@@ -23,7 +24,7 @@ from trueline.models.base import (
 from trueline.tasks.item import Item, Task
 from trueline.tasks.sentences import sentences
 from trueline.traces.rundir import RunDirectory
-from trueline.traces.schema import SCHEMA
+from trueline.traces.schema import PERTURBATIONS, SCHEMA
 
 #: Items of one shard: what a kill costs at most, and the pool from which prompts of like length are batched.
 SHARD_ITEMS = 128
@@ -87,11 +88,14 @@ def capture_items(
     ]
     results = model.generate(requests, settings)
     probes: dict[str, list[list[dict[str, Any]]]] = {}
-    for name in sorted(plan.needs.probes):
+    for name in sorted(plan.needs.probes - set(PERTURBATIONS)):
         if name == "selfcheck_prompt":
             probes[name] = _selfcheck(model, task, results, settings)
         else:
             probes[name] = [[row] for row in _probe(name, model, task, items, results, settings)]
+    if plan.perturbations:
+        answers = [(request.prompt, result.greedy) for request, result in zip(requests, results, strict=True)]
+        probes |= perturb(model, answers, plan.perturbations, settings)
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
         key = {"item_id": item.id, "item_index": first_index + k}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Probes: one extra prompt an item each.
-PROBES = ("p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt")
+from trueline.traces.schema import PERTURBATIONS
+
+#: Probes: one extra prompt an item each, or several answers with one greedy token replaced.
+PROBES = ("p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt", *PERTURBATIONS)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Needs:
     "sentences", "greedy_tokens" and "sample_tokens" (an answer without each of its tokens).
     unfitted: it is trained and has no fit yet: named, it is captured for, but it cannot score.
     depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
-    probes: extra prompts, from ``PROBES``. answer: any answer text will do (greedy, else the first sample).
+    probes: from ``PROBES``; a perturbation brings the greedy columns that it reads along (``Plan.greedy_columns``).
+    answer: any answer text will do (greedy, else the first sample).
     """
 
     greedy: frozenset[str] = frozenset()

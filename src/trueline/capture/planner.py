@@ -10,6 +10,7 @@ from trueline.capture.needs import Needs, union
 from trueline.errors import InputError
 from trueline.models.base import TOKEN_STATS, ModelShape, SamplingLaw
 from trueline.traces.insides import ATTENTION_COLUMNS, HIDDEN_COLUMNS, layer_at
+from trueline.traces.schema import PERTURBATIONS
 
 #: Columns that come with every generation of a model that can give log-probs.
 _ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
@@ -19,6 +20,10 @@ _TOP_TWO = {"token_max_logp", "token_second_logp"}
 #: Columns that cost one more pass over an answer's tokens, on the cache of its prompt.
 _ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_logsum"})
 
+#: Alternatives that replace a token, at most.
+N_ALTERNATIVES = 4
+
+_ASKED_FOR = f"it costs {N_ALTERNATIVES} more answers an item and is left out of 'all'; name it to capture it"
 _UNFITTED = "it is trained and not fitted: named, it is captured for but not scored; give name(fit=RUN), a graded run with other items"
 
 
@@ -48,8 +53,14 @@ class Plan:
 
     @property
     def greedy_columns(self) -> frozenset[str]:
-        """Extra columns of the greedy rows."""
-        return _extra(self.needs.greedy, _ALWAYS | {"token_texts"})
+        """Extra columns of the greedy rows; a perturbation reads its point and its alternatives off them."""
+        found = _extra(self.needs.greedy, _ALWAYS | {"token_texts"})
+        return found | {"token_entropy", "topk"} if self.perturbations else found
+
+    @property
+    def perturbations(self) -> tuple[str, ...]:
+        """Points at which a token of the greedy answer is replaced, as kinds of rows."""
+        return tuple(sorted(self.needs.probes & set(PERTURBATIONS)))
 
     @property
     def sample_columns(self) -> frozenset[str]:
@@ -82,11 +93,13 @@ class Plan:
         """Model calls by kind; ``judged_pairs`` is the most there can be (equal texts are judged once)."""
         n, m = self.n_items, self.n_samples
         calls = {"prompts": n, "greedy_decodes": n, "sampled_decodes": n * m}
-        for probe in sorted(self.needs.probes):
+        for probe in sorted(self.needs.probes - set(PERTURBATIONS)):
             if probe == "selfcheck_prompt":
                 calls["probe_selfcheck_prompt_a_sentence"] = n * m
             else:
                 calls[f"probe_{probe}"] = n
+        if self.perturbations:  # points that coincide share their continuations
+            calls["perturbed_decodes_at_most"] = n * N_ALTERNATIVES * len(self.perturbations)
         answers = n * bool(self.greedy_columns & _ANSWER_PASS) + n * m * bool(self.sample_columns & _ANSWER_PASS)
         forwards = {
             "forwards_prior": n * ("prior_logprobs" in self.greedy_columns),
@@ -193,6 +206,8 @@ def make_plan(
         name, reason = next(iter(left_out.items()))
         raise InputError(f"estimator {name!r} cannot be served: {reason}")
     unfitted = {name: _UNFITTED for name, need in needs.items() if need.unfitted and name not in left_out}
+    if not strict:
+        left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & set(PERTURBATIONS) and name not in left_out}
     if not strict:  # a capture for the sake of a fit is taken only where it was asked for by name
         left_out |= unfitted
     served = {name: need for name, need in needs.items() if name not in left_out}
@@ -231,6 +246,8 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
         return "the model shows no hidden states"
     if columns & set(ATTENTION_COLUMNS) and "attention" not in capabilities:
         return "the model shows no attention maps (only eager attention gives them, and not every architecture has it)"
+    if need.probes & set(PERTURBATIONS) and not {"prefix_continuation", "token_stats", "topk"} <= capabilities:
+        return "the model cannot go on from a given beginning of its answer, or does not show its next-token law"
     if "p_true" in need.probes and "score" not in capabilities:
         return "the model cannot score given continuations"
     if need.model_law and n_samples and not law.is_model_law:

@@ -8,6 +8,7 @@ from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
 from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, SET_METRICS
 from trueline.catalog.similarity import SIMILARITIES, TEXT_COMPARISON
+from trueline.catalog.variation import VARIATION
 from trueline.catalog.white_box import WHITE_BOX
 
 _PROOF_WORLD = "proofs/known-world.md"
@@ -65,6 +66,7 @@ ENTRIES: tuple[Entry, ...] = (
     *WHITE_BOX,
     *TEXT_COMPARISON,
     *SIMILARITIES,
+    *VARIATION,
     *EQUIVALENCES,
     *METRICS,
     *SET_METRICS,

@@ -85,11 +85,15 @@ class GenerationSettings:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One prompt, an optional greedy decode and one sample per seed."""
+    """One prompt, an optional greedy decode, one sample per seed, and greedy continuations of forced beginnings.
+
+    forced: token ids that an answer begins with, as given; what follows is decoded greedily. For models that can ``prefix_continuation``.
+    """
 
     prompt: Prompt
     greedy: bool = True
     sample_seeds: tuple[int, ...] = ()
+    forced: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass
@@ -120,11 +124,12 @@ class Generation:
 
 @dataclass(frozen=True)
 class RequestResult:
-    """Answer to one ``GenerationRequest``: ``greedy`` (if asked) and ``samples`` in seed order, or ``error``."""
+    """Answer to one ``GenerationRequest``: ``greedy`` (if asked), ``samples`` in seed order and ``forced`` in theirs, or ``error``."""
 
     greedy: Generation | None = None
     samples: tuple[Generation, ...] = ()
     error: str | None = None
+    forced: tuple[Generation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,8 @@ class Model(Protocol):
     """A thing one can ask.
 
     ``capabilities`` is a subset of {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat", "embed", "prior", "hidden",
-    "attention"}; the planner refuses an estimator whose needs pass them. A white box also has a ``shape`` (``ModelShape``).
+    "attention", "prefix_continuation"}; the planner refuses an estimator whose needs pass them. A white box also has a ``shape``
+    (``ModelShape``); one that can continue a prefix has ``drop_token_ids``, tokens that no answer holds (padding, roles).
     ``fingerprint`` is JSON-safe and identifies the weights and settings
     that determine the content (never a machine path alone): it goes into the manifest and guards resumption.
     """

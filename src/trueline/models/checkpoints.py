@@ -82,6 +82,28 @@ def read_classifier(path: str, device: str, what: str) -> tuple[Any, Any]:
     return tokenizer, model.to(where).eval()
 
 
+def read_encoder(path: str) -> tuple[Any, Any]:
+    """The tokenizer and the bare network (float32, evaluation mode, CPU) of a local directory; safetensors only. Raises ``ModelError``."""
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoTokenizer
+
+    if not any(Path(path).glob("*.safetensors")):
+        raise ModelError(f"{path} holds no safetensors weights; other formats can run code when loaded, so convert the checkpoint first")
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+            model, report = AutoModel.from_pretrained(
+                path, use_safetensors=True, dtype=torch.float32, output_loading_info=True, local_files_only=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be loaded as an encoder: {error}") from error
+    # a pooling head is not used, so an encoder may come without it
+    lacking = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if lacking:
+        raise ModelError(f"{path} lacks {len(lacking)} weights of {type(model).__name__} (first: {lacking[0]}); it is incomplete")
+    return tokenizer, model.eval()
+
+
 def weight_files(source: str, revision: str | None = None) -> list[Path]:
     """The safetensors files that a checkpoint is loaded from, in the order of their names; none when it has none."""
     from transformers.utils import cached_file

@@ -26,10 +26,14 @@ _LEAVE_SHARE = 1 / 8
 
 @dataclass(frozen=True)
 class Row:
-    """One generation to decode: the prompt's index, and the sample's seed or None for the greedy row."""
+    """One generation to decode: the prompt's index, and the sample's seed or None for a greedy row.
+
+    forced: tokens that a greedy row begins with, whatever the model would choose. Rows that share them so far are run once.
+    """
 
     prompt: int
     seed: int | None
+    forced: tuple[int, ...] = ()
 
 
 @dataclass
@@ -87,7 +91,7 @@ def decode_rows(
             batch = sorted(range(start, min(start + settings.batch_size, len(rows))), key=lambda i: rows[i].seed is not None)
             index = torch.tensor([rows[i].prompt for i in batch], device=forward.device)
             own = stream if len(rows) <= settings.batch_size else stream.fork(torch.arange(len(prompts), device=forward.device))
-            results = _decode_batch(logits, own, index, [rows[i].seed for i in batch], settings, rule)
+            results = _decode_batch(logits, own, index, [rows[i] for i in batch], settings, rule)
             decoded.update(zip(batch, results, strict=True))
         answers = [decoded[i] for i in range(len(rows))]
         if observer is not None:
@@ -96,13 +100,14 @@ def decode_rows(
 
 
 def _decode_batch(
-    logits: Tensor, stream: Stream, branch: Tensor, seeds: Sequence[int | None], settings: GenerationSettings, rule: StopRule
+    logits: Tensor, stream: Stream, branch: Tensor, rows: Sequence[Row], settings: GenerationSettings, rule: StopRule
 ) -> list[DecodedRow]:
     """Decode one batch. ``logits`` and ``stream``: one line a branch; ``branch``: (n_rows,) the branch that each row is on."""
     device = logits.device
-    n_rows, n_steps = len(seeds), settings.max_new_tokens
-    n_greedy = sum(seed is None for seed in seeds)
-    uniforms = torch.from_numpy(draw_uniforms([seed for seed in seeds if seed is not None], n_steps).T.copy()).to(device)
+    n_rows, n_steps = len(rows), settings.max_new_tokens
+    n_greedy = sum(row.seed is None for row in rows)
+    uniforms = torch.from_numpy(draw_uniforms([row.seed for row in rows if row.seed is not None], n_steps).T.copy()).to(device)
+    forced = _forced(rows, n_steps, device)
     eos = torch.tensor(rule.eos_ids, dtype=torch.long, device=device)
     record = _Record(n_rows, n_greedy, settings, logits)
     active = torch.arange(n_rows, device=device)  # rows that go on; greedy ones first
@@ -111,6 +116,8 @@ def _decode_batch(
         g = int((active < n_greedy).sum())
         drawn = sample_tokens(logp, uniforms[t, active[g:] - n_greedy], settings.law, branch[g:])
         chosen = torch.cat([logits[branch[:g]].argmax(-1), drawn])
+        if forced is not None:
+            chosen = torch.where(forced[t, active] < 0, chosen, forced[t, active])
         chosen_logp = logp[branch, chosen]
         record.step(t, active, g, logp, branch, chosen, chosen_logp)
         live = ~record.finish(t, active, chosen, chosen_logp, eos, rule)
@@ -120,6 +127,16 @@ def _decode_batch(
         stream, branch, tokens = _advance(stream, branch, chosen, logp.shape)
         logits = stream.step(tokens[:, None])[:, -1]
     return record.rows()
+
+
+def _forced(rows: Sequence[Row], n_steps: int, device: torch.device) -> Tensor | None:
+    """(n_steps, n_rows): the token that each step must take, -1 where it is free; None when no row is forced."""
+    if not any(row.forced for row in rows):
+        return None
+    wanted = np.full((n_steps, len(rows)), -1, dtype=np.int64)
+    for k, row in enumerate(rows):
+        wanted[: len(row.forced), k] = row.forced
+    return torch.from_numpy(wanted).to(device)
 
 
 def _advance(stream: Stream, branch: Tensor, chosen: Tensor, shape: Sequence[int]) -> tuple[Stream, Tensor, Tensor]:

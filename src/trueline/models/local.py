@@ -93,7 +93,7 @@ class LocalModel:
     @property
     def capabilities(self) -> frozenset[str]:
         """What can be asked of it."""
-        found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score"}
+        found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "prefix_continuation"}
         if self._chat:
             found.add("chat")
         if self._codec.start is not None:
@@ -106,6 +106,12 @@ class LocalModel:
     def shape(self) -> ModelShape | None:
         """Layers, heads and width, as its hidden states and eager attention show them; None when it shows no hidden states."""
         return model_shape(self._forward)
+
+    @cached_property
+    def drop_token_ids(self) -> frozenset[int]:
+        """Special tokens that no answer holds (padding, roles); an end-of-sequence token is none of them."""
+        added = {token for token, entry in self.tokenizer.added_tokens_decoder.items() if entry.special}
+        return frozenset(added | set(self.tokenizer.all_special_ids)) - set(self.eos_ids)
 
     def fingerprint(self) -> Mapping[str, object]:
         """Hashes of configuration, tokenizer and weights with the type of numbers, and apart from these the library ``versions``."""
@@ -135,26 +141,25 @@ class LocalModel:
         _check_settings(settings)
         rule = self._stop_rule(settings.stop)
         plain, inside = split_columns(settings)
+        wanted = [_rows(request, settings.max_new_tokens) for request in requests]
         prompts = self._codec.encode([request.prompt for request in requests])
         results = [RequestResult() for _ in requests]
         ready: dict[int, list[int]] = {}
         for i, ids in enumerate(prompts):
             if isinstance(ids, ModelError):
                 results[i] = RequestResult(error=str(ids))
-            elif (unusable := self._unusable(ids, settings.max_new_tokens)) is not None:
+            elif (unusable := self._unusable(ids, settings.max_new_tokens, requests[i].forced)) is not None:
                 results[i] = RequestResult(error=str(unusable))
-            elif requests[i].greedy or requests[i].sample_seeds:
+            elif wanted[i]:
                 ready[i] = ids
-        sizes = {i: int(requests[i].greedy) + len(requests[i].sample_seeds) for i in ready}
+        sizes = {i: len(wanted[i]) for i in ready}
         for chunk in self._chunks({i: len(ids) for i, ids in ready.items()}, sizes, settings.batch_size):
-            rows = [
-                Row(p, seed) for p, i in enumerate(chunk) for seed in (*((None,) if requests[i].greedy else ()), *requests[i].sample_seeds)
-            ]
+            rows = [replace(row, prompt=p) for p, i in enumerate(chunk) for row in wanted[i]]
             token_ids = [ready[i] for i in chunk]
             observer = self._observer(inside, [requests[i].prompt for i in chunk])
             decoded = decode_rows(self._forward, token_ids, rows, plain, rule, observer)
             if "prior_logprobs" in inside.greedy_columns:
-                self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None])
+                self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None and not row.forced])
             by_prompt: dict[int, list[tuple[Row, DecodedRow]]] = {i: [] for i in chunk}
             for row, answer in zip(rows, decoded, strict=True):
                 by_prompt[chunk[row.prompt]].append((row, answer))
@@ -304,7 +309,7 @@ class LocalModel:
         if broken := [len(answer.tokens) for _, answer in answers if answer.finish_reason == "nan"]:
             return RequestResult(error=f"the model's next-token law is not a number (NaN logits) at token {broken[0]} of an answer")
         greedy: Generation | None = None
-        samples = []
+        samples, forced = [], []
         for (row, answer), text in zip(answers, texts, strict=True):
             generation = Generation(
                 text,
@@ -320,13 +325,23 @@ class LocalModel:
             if row.seed is None or "token_texts" in settings.sample_columns:
                 n_text = len(answer.tokens) - (answer.finish_reason == "eos")
                 generation.token_texts = self._codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
-            if row.seed is None:
+            if row.forced:
+                forced.append(generation)
+            elif row.seed is None:
                 if "topk_texts" in settings.greedy_columns and answer.topk_ids is not None:
                     generation.topk_texts = self._codec.alternative_texts(answer.tokens, answer.topk_ids.tolist())
                 greedy = generation
             else:
                 samples.append(generation)
-        return RequestResult(greedy, tuple(samples))
+        return RequestResult(greedy, tuple(samples), forced=tuple(forced))
+
+
+def _rows(request: GenerationRequest, limit: int) -> list[Row]:
+    """What to decode for one request, of prompt 0."""
+    if not all(0 < len(tokens) <= limit for tokens in request.forced):
+        raise InputError(f"a forced beginning must hold 1 to max_new_tokens={limit} tokens; for the plain answer ask for the greedy one")
+    greedy = [Row(0, None)] * request.greedy
+    return [*greedy, *(Row(0, seed) for seed in request.sample_seeds), *(Row(0, None, tokens) for tokens in request.forced)]
 
 
 def _check_settings(settings: GenerationSettings) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+#: Greedy answers in which one token was replaced: at the least certain token, the surest, and the largest rise of entropy.
+PERTURBATIONS = ("perturb_max_entropy", "perturb_min_entropy", "perturb_max_increase")
 #: Kinds of rows. ``greedy`` and ``sample`` answer the item's question; the others are probes about it.
-KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt")
+KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt", *PERTURBATIONS)
 
 FORMAT_VERSION = 1
 
@@ -17,7 +19,7 @@ SCHEMA = pa.schema(
         ("item_id", pa.string()),
         ("item_index", pa.int64()),  # position in the task: the stable order of a run
         ("kind", pa.string()),
-        ("draw", pa.int32()),  # 0 for greedy and probes
+        ("draw", pa.int32()),  # 0 for greedy and probes of one reply
         ("text", pa.string()),  # null when the generation failed
         ("error", pa.string()),  # why it failed
         ("finish_reason", pa.string()),  # eos | stop | length | a server's own word (refusal, tool_calls, ...) | null (unknown)
@@ -48,6 +50,7 @@ SCHEMA = pa.schema(
         # probes with fixed options: log-prob of each option as the continuation
         ("options", pa.list_(pa.string())),
         ("option_logprobs", _FLOATS),
+        ("perturbed_at", pa.int32()),  # perturbed answers: position of the replaced token, from 0
         # what only a white box shows; null unless an estimator asked for it
         ("prior_logprobs", _FLOATS),  # greedy: the same tokens after an empty prompt
         ("n_layers", pa.int32()),
