@@ -74,6 +74,7 @@ def measure(
     model_options: Mapping[str, object] | None = None,
     max_cost: float | None = None,
     budget: str | None = None,
+    allow_exec: bool = False,
     validate: bool = True,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
@@ -96,6 +97,7 @@ def measure(
     max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
     budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
         this process only): the estimators that fit are chosen, the others left out with the reason.
+    allow_exec : programs that the model wrote may be run to grade them, each isolated from this machine (``code:`` tasks).
     on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
 
     Raises
@@ -110,7 +112,7 @@ def measure(
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
     _check_cost(asked, max_cost)
-    load_grader(grader or chosen.grader, chosen)  # a grader that cannot be had is reported before the model is asked
+    load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
     asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
@@ -124,7 +126,8 @@ def measure(
         _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
         _finish(directory, len(chosen.items), asked)
     every = estimators == "all" and budget is None
-    return _evaluated(Run(directory, chosen), "all" if every else made.estimators, judges, grader, validate)
+    run = Run(directory, chosen)
+    return _evaluated(run, "all" if every else made.estimators, judges, validate, lambda: run.grade(grader, allow_exec=allow_exec))
 
 
 def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, similarity: str | Similarity | None) -> Judges:
@@ -138,11 +141,11 @@ def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, simil
     return equivalence, similarity
 
 
-def _evaluated(run: Run, estimators: str | Sequence[str], judges: Judges, grader: str | None, validate: bool) -> Run:
+def _evaluated(run: Run, estimators: str | Sequence[str], judges: Judges, validate: bool, grade: Callable[[], object]) -> Run:
     scored = bool(estimators)  # a capture to fit on may have nothing to score
     if scored:
         run.score(estimators, equivalence=judges[0], similarity=judges[1])
-    run.grade(grader)
+    grade()
     if scored and validate:
         run.validate()
     return run

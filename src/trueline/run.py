@@ -176,15 +176,18 @@ class Run:
             self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace)
         return self.scores
 
-    def grade(self, grader: str | None = None) -> pl.DataFrame:
-        """Judge the answers again (default: by the task's own grader) and replace ``grades.parquet``."""
+    def grade(self, grader: str | None = None, *, allow_exec: bool = False) -> pl.DataFrame:
+        """Judge the answers again (default: by the task's own grader) and replace ``grades.parquet``.
+
+        allow_exec: programs that a model wrote may be run, each isolated from this machine (``code_quality``).
+        """
         from trueline.grading import grade_blocks
         from trueline.tasks.graders import load_grader
 
         spec = grader or self.task.grader
         items = {item.id: item for item in self.task.items}
         with self.directory.lock():
-            table = grade_blocks(self.blocks(columns=["text"]), items, load_grader(spec, self.task))
+            table = grade_blocks(self.blocks(columns=["text"]), items, load_grader(spec, self.task, allow_exec=allow_exec))
             self.directory.write_table("grades.parquet", table)
             manifest = self.manifest
             manifest["task"]["grader"] = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")

@@ -206,10 +206,9 @@ def make_plan(
         name, reason = next(iter(left_out.items()))
         raise InputError(f"estimator {name!r} cannot be served: {reason}")
     unfitted = {name: _UNFITTED for name, need in needs.items() if need.unfitted and name not in left_out}
-    if not strict:
-        left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & set(PERTURBATIONS) and name not in left_out}
-    if not strict:  # a capture for the sake of a fit is taken only where it was asked for by name
+    if not strict:  # a capture for the sake of a fit, or for a perturbation, is taken only where it was asked for by name
         left_out |= unfitted
+        left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & set(PERTURBATIONS) and name not in left_out}
     served = {name: need for name, need in needs.items() if name not in left_out}
     total = union(served.values())
     left_out |= unfitted

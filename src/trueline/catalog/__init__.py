@@ -28,6 +28,14 @@ _MODELS = (
 )
 _TASKS = (
     Entry("FILE", "task", "trueline.tasks.files:load_file", "questions from .jsonl, .csv or .parquet", "your own data"),
+    Entry(
+        "code:FILE",
+        "task",
+        "trueline.tasks.code:load_code",
+        "programming problems with tests: HumanEval, MBPP, your own",
+        "Chen et al., arXiv 2107.03374; Austin et al., arXiv 2108.07732",
+        proof="proofs/look-before-you-leap.md",
+    ),
     Entry("hf-dataset:NAME", "task", "trueline.tasks.files:load_hf_dataset", "questions from the datasets library", "datasets"),
     Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
 )
@@ -109,6 +117,7 @@ MODEL_SCHEMES = {
     "world": "trueline.knownworld:load_model",
 }
 TASK_SCHEMES = {
+    "code": "trueline.tasks.code:load_code",
     "world": "trueline.knownworld:load_task",
     "hf-dataset": "trueline.tasks.files:load_hf_dataset",
 }

@@ -69,6 +69,9 @@ def measure(
     model_option: ModelOption = None,
     max_cost: MaxCost = None,
     budget: BudgetOption = None,
+    allow_exec: Annotated[
+        bool, typer.Option("--allow-exec", help="Run the programs that the model writes, isolated, to grade them (code: tasks).")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -95,7 +98,7 @@ def measure(
         if not json_:
             out().print(plain_lines(str(made)))
 
-    shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "on_plan": show_plan}
+    shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "allow_exec": allow_exec, "on_plan": show_plan}
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
     finish(run, json_)

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"(?:(?<![\w)])[-+\u2212])?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?
 REGEX_SECONDS = 1.0
 
 
-def load_grader(spec: str | Grader, task: Task) -> Grader:
+def load_grader(spec: str | Grader, task: Task, *, allow_exec: bool = False) -> Grader:
     """The grader a task or a user names.
 
     spec, one of:
@@ -38,6 +38,7 @@ def load_grader(spec: str | Grader, task: Task) -> Grader:
     - ``rouge_l:0.3``: the best ROUGE-L F1 against a reference reaches the threshold
     - ``oracle``: the task's own truth (known world)
     - ``llm:MODEL``: a model judges the answer against the references
+    - ``code_quality``, ``code_quality:SECONDS``: the share of a programming problem's tests that pass; only with ``allow_exec``
     - ``module:function`` or ``file.py:function``: your own; takes (item, text), returns a Grade, True, False or None
     - or such a function itself.
 
@@ -46,11 +47,17 @@ def load_grader(spec: str | Grader, task: Task) -> Grader:
     if not isinstance(spec, str):
         return _checked(spec, getattr(spec, "__qualname__", "grader"))
     name, colon, rest = spec.partition(":")
+    if name == "code_quality":
+        from trueline.tasks.code_quality import code_grader
+
+        return code_grader(rest, allow_exec=allow_exec)
     if name in _NAMED:
         return _NAMED[name](rest, task)
     if colon and name:
         return _checked(_own(name if name.endswith(".py") else spec.rpartition(":")[0], spec.rpartition(":")[2]), spec)
-    raise InputError(f"unknown grader {spec!r}; known: {', '.join(_NAMED)}, module:function{nearest(name, _NAMED)}")
+    raise InputError(
+        f"unknown grader {spec!r}; known: {', '.join(_NAMED)}, code_quality, module:function{nearest(name, [*_NAMED, 'code_quality'])}"
+    )
 
 
 def grade_all(grader: Grader, items: Sequence[Item], texts: Sequence[str]) -> list[Grade]:

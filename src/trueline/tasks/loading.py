@@ -23,8 +23,8 @@ def load_task(
 ) -> Task:
     """Load a task.
 
-    uri: ``world:facts``, ``hf-dataset:NAME[:config][@split]``, a path ending in .jsonl, .csv or .parquet, or a ``Task``; with
-    ``?wordings=paraphrases,case,space,typos:0.02`` behind it, each item comes in several wordings (see ``tasks.wordings``).
+    uri: ``world:facts``, ``hf-dataset:NAME[:config][@split]``, ``code:FILE``, a path ending in .jsonl, .csv or .parquet, or a ``Task``;
+    with ``?wordings=paraphrases,case,space,typos:0.02`` behind it, each item comes in several wordings (see ``tasks.wordings``).
     mapping, skip_bad: see ``tasks.files.load_file``. grader: replaces the task's own (a name known to ``load_grader``, or a function).
     limit: only the first items. options: passed on to the loader of the scheme.
 
@@ -38,7 +38,7 @@ def load_task(
     if grader is not None:
         from trueline.tasks.graders import load_grader
 
-        if not (isinstance(grader, str) and grader.startswith("llm:")):  # a judge is loaded when it is needed
+        if not (isinstance(grader, str) and grader.startswith(("llm:", "code_quality"))):  # these are loaded when they are needed
             load_grader(grader, task)
         changes["grader"] = grader
     if limit is not None and limit < len(task.items):
@@ -57,7 +57,9 @@ def _load(uri: str, mapping: Mapping[str, str] | None, skip_bad: bool, limit: in
     if colon and scheme in TASK_SCHEMES:
         if scheme == "hf-dataset":
             options = {"mapping": mapping, "skip_bad": skip_bad, "limit": limit, **options}
-        elif mapping:
+        elif scheme == "code":
+            options = {"skip_bad": skip_bad, "limit": limit, **options}
+        if mapping and scheme != "hf-dataset":
             raise InputError(f"{uri} has no columns to map; a mapping is for files and datasets")
         return _resolve(TASK_SCHEMES[scheme])(rest, **options)  # type: ignore[no-any-return]
     if Path(uri).suffix.lower() in SUFFIXES or Path(uri).exists():
