@@ -75,7 +75,6 @@ def generation(rng: np.random.Generator, text: str, kind: str = "sample") -> Row
         "text": text,
         "finish_reason": "eos",
         "tokens": [int(t) for t in law.argmax(axis=1)],
-        "token_texts": [str(rng.choice(["so", ".", "!"])) for _ in law],
         "token_logprobs": ordered[:, 0],
         "token_entropy": -(np.exp(law) * law).sum(axis=1),
         "token_mean_logp": law.mean(axis=1),
