@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from trueline.tasks.graders import grade_all
 from trueline.tasks.item import Grade, Grader, Item
+from trueline.tasks.thinking import UNCLOSED
 from trueline.traces.trace import Trace
 
 SCHEMA = pa.schema(
@@ -38,10 +39,14 @@ def grade_blocks(blocks: Iterable[Trace], items: dict[str, Item], grader: Grader
         kind = answer_kind(block)
         generations = block.generations(kind)
         texts = generations.texts
+        errors = generations.strings("error") if generations.has("error") else [None] * len(generations)
+        endless = {int(i) for k, i in enumerate(generations.item) if errors[k] == UNCLOSED and generations.draw[k] == 0}
         answered = {int(i): texts[k] for k, i in enumerate(generations.item) if generations.draw[k] == 0}
         asked = [(item_id, text) for index, item_id in enumerate(block.item_ids) if (text := answered.get(index)) is not None]
         grades = grade_all(grader, [items[item_id] for item_id, _ in asked], [text for _, text in asked])
         found = {item_id: grade for (item_id, _), grade in zip(asked, grades, strict=True)}
         failed = Grade(None, reason="no answer: the generation failed")
-        rows += [{"item_id": i, "kind": kind, "draw": 0, **vars(found.get(i, failed))} for i in block.item_ids]
+        unended = Grade(None, reason=UNCLOSED)
+        verdicts = (found.get(i, unended if k in endless else failed) for k, i in enumerate(block.item_ids))
+        rows += [{"item_id": i, "kind": kind, "draw": 0, **vars(v)} for i, v in zip(block.item_ids, verdicts, strict=True)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from trueline.capture.engine import SHARD_ITEMS, capture
 from trueline.capture.needs import Needs
 from trueline.capture.planner import Plan, make_plan
+from trueline.capture.tally import tally
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
 from trueline.items import canonical_of, choose, items_table, task_hash
 from trueline.models.base import Model, SamplingLaw
 from trueline.run import Run, default_judge
 from trueline.tasks.item import Task
+from trueline.tasks.thinking import load_splitter
 from trueline.traces.rundir import RunDirectory, check_same
 
 if TYPE_CHECKING:
@@ -44,11 +46,12 @@ def plan(
     top_k: int = 0,
     max_new_tokens: int | None = None,
     limit: int | None = None,
+    reasoning: str | None = None,
     model_options: Mapping[str, object] | None = None,
     budget: str | None = None,
 ) -> Plan:
     """What ``measure`` with the same arguments would do, without running the model; a server is asked one question: what it can do."""
-    loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning)
     law = check_law(temperature, top_p, top_k)
     asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
     return _plan(asked_for, budget)
@@ -71,6 +74,7 @@ def measure(
     max_new_tokens: int | None = None,
     limit: int | None = None,
     batch_size: int = 64,
+    reasoning: str | None = None,
     model_options: Mapping[str, object] | None = None,
     max_cost: float | None = None,
     budget: str | None = None,
@@ -93,6 +97,8 @@ def measure(
     seed, temperature, top_p, top_k : sampling law; each draw has its own seed, so batch size and order change nothing.
     limit : a fixed pseudo-random sample of so many items, in task order.
     batch_size : generations decoded together.
+    reasoning : how reasoning is told from the answer: ``auto`` (``<think>`` tags where there are some), ``think`` (an output whose thinking
+        never ends has no answer), ``tags:OPEN,CLOSE``, ``cot``, ``regex:PATTERN``, ``none``; default: the task's own.
     model_options : options of the model's loader, such as ``device`` of ``hf:`` or ``base_url`` and ``concurrency`` of ``openai:``.
     max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
     budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
@@ -110,7 +116,7 @@ def measure(
 
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    loaded, asked, chosen = _load(model, task, estimators, limit, model_options)
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning)
     _check_cost(asked, max_cost)
     load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
@@ -173,6 +179,7 @@ def _load(
     estimators: str | Sequence[str],
     limit: int | None,
     options: Mapping[str, object] | None,
+    reasoning: str | None,
 ) -> tuple[dict[str, Estimator], Model, Task]:
     from trueline.estimators.loading import load_estimators
     from trueline.models.loading import load_model
@@ -180,6 +187,9 @@ def _load(
 
     loaded = load_estimators(estimators)  # first: a misspelt name is reported before a model is loaded
     chosen = load_task(task) if isinstance(task, str) else task
+    if reasoning is not None:
+        chosen = dataclasses.replace(chosen, reasoning=reasoning)
+    load_splitter(chosen.reasoning)
     if options and not isinstance(model, str):
         raise InputError("model_options are for a model named by its URI; this one is loaded already")
     asked = load_model(model, **(options or {})) if isinstance(model, str) else model
@@ -219,6 +229,7 @@ class _Asked:
             similarity=_name(self.judges[1]) or "char3",
             strict=strict,
             shape=getattr(model, "shape", None),
+            reasoning=task.reasoning,
         )
 
 
@@ -260,6 +271,7 @@ def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None
             "seed": seed,
             "max_new_tokens": made.max_new_tokens,
             "shard_items": SHARD_ITEMS,
+            **({} if made.reasoning == "auto" else {"reasoning": made.reasoning}),  # runs made before it was known go on
         },
     }
 
@@ -362,21 +374,11 @@ def _capture(
 
 
 def _finish(directory: RunDirectory, n_items: int, model: Model) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    failed: set[str] = set()
-    truncated = rows = 0
-    kinds = pa.array(["greedy", "sample"])
-    for path in directory.shards():
-        table = directory.read_shard(path, columns=["item_id", "kind", "error", "finish_reason"])
-        failed.update(table["item_id"].filter(pc.is_valid(table["error"])).to_pylist())
-        answers = table.filter(pc.is_in(table["kind"], value_set=kinds))
-        rows += len(answers)
-        truncated += int(pc.sum(pc.equal(answers["finish_reason"], "length")).as_py() or 0)
     manifest = directory.manifest()
     manifest["status"] = "complete"
-    manifest["counts"] = {"items": n_items, "failed": len(failed), "generations": rows, "truncated": truncated}
+    manifest["counts"], unclosed = tally(directory, n_items)
+    if unclosed:
+        manifest["unclosed"] = unclosed
     if (directory.path / "usage.jsonl").exists():
         manifest["counts"] |= _usage(directory, model)
     directory.write_manifest(manifest)

@@ -187,7 +187,7 @@ class Run:
         spec = grader or self.task.grader
         items = {item.id: item for item in self.task.items}
         with self.directory.lock():
-            table = grade_blocks(self.blocks(columns=["text"]), items, load_grader(spec, self.task, allow_exec=allow_exec))
+            table = grade_blocks(self.blocks(columns=["text", "error"]), items, load_grader(spec, self.task, allow_exec=allow_exec))
             self.directory.write_table("grades.parquet", table)
             manifest = self.manifest
             manifest["task"]["grader"] = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
@@ -296,5 +296,5 @@ def _settings(estimator: Any) -> dict[str, Any]:
 
     if not dataclasses.is_dataclass(estimator):
         return {}
-    values: dict[str, Any] = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
+    values: dict[str, Any] = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator) if not f.name.startswith("_")}
     return {k: v if isinstance(v, str | int | float | bool | None) else repr(v) for k, v in values.items()}

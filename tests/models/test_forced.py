@@ -45,7 +45,7 @@ def test_a_token_replaced_by_itself_gives_the_greedy_answer(make_model: MakeMode
 def test_what_follows_a_forced_beginning_is_what_the_model_gives_after_it_alone(make_model: MakeModel, family: str) -> None:
     model = make_model(family)
     prompt = Prompt(text="The capital")
-    (ids,) = model._codec.encode([prompt])
+    (ids,) = model.codec.encode([prompt])
     forced = ((40, 41), (40, 50, 60), (70,))
     (result,) = model.generate([GenerationRequest(prompt, forced=forced)], GenerationSettings(max_new_tokens=7))
     assert result.greedy is not None

@@ -60,7 +60,7 @@ def text_length(model: LocalModel, answer: Generation) -> int:
 def test_states_are_those_of_a_plain_pass(make_model: MakeModel, family: str) -> None:
     model = make_model(family)
     for prompt, result in zip(PROMPTS, ask(model, HIDDEN, frozenset({"hidden_last"})), strict=True):
-        ids = model._codec.encode([Prompt(prompt)])[0]
+        ids = model.codec.encode([Prompt(prompt)])[0]
         for answer in (result.greedy, *result.samples):
             states = plain(model, [*ids, *answer.tokens]).hidden_states
             assert answer.inside["n_layers"] == len(states) - 1 == 2
@@ -85,7 +85,7 @@ def test_maps_are_those_of_eager_attention(make_model: MakeModel, family: str) -
     assert model.shape.n_heads == 4
     before = model.model.config._attn_implementation
     for prompt, result in zip(PROMPTS, ask(model, MAPS), strict=True):
-        ids, answer = model._codec.encode([Prompt(prompt)])[0], result.greedy
+        ids, answer = model.codec.encode([Prompt(prompt)])[0], result.greedy
         maps = torch.stack(plain(model, [*ids, *answer.tokens], attention=True).attentions)[:, 0].numpy()
         t = np.arange(len(ids), len(ids) + len(answer.tokens))
         np.testing.assert_allclose(answer.inside["attn_prev"], maps[:, :, t[1:], t[:-1]], atol=1e-5)
@@ -94,7 +94,7 @@ def test_maps_are_those_of_eager_attention(make_model: MakeModel, family: str) -
         assert ("csl_attention" in answer.inside) == (n_text > 0)
         if not n_text:
             continue
-        shown = [*ids, *answer.tokens[:n_text], *model._codec.continuation("\n" + ELICIT)]
+        shown = [*ids, *answer.tokens[:n_text], *model.codec.continuation("\n" + ELICIT)]
         elicited = torch.stack(plain(model, shown, attention=True).attentions)[:, 0].numpy()
         weights = answer.inside["csl_attention"]
         assert weights.shape == (2, 4, len(answer.tokens))
@@ -188,8 +188,8 @@ def test_a_chat_model_is_elicited_by_a_turn_of_its_template(build_network: Build
     )
     model = LocalModel(build_network("llama", len(tokenizer)), tokenizer, uri="hf:chat")
     prompt = Prompt(messages=(Message("user", "Who?"),))
-    assert tokenizer.decode(model._codec.follow_up(prompt, "Sure?")) == "\n[user] Sure?\n[assistant] "
-    assert tokenizer.decode(model._codec.follow_up(Prompt("Who?"), "Sure?")) == "\nSure?"
+    assert tokenizer.decode(model.codec.follow_up(prompt, "Sure?")) == "\n[user] Sure?\n[assistant] "
+    assert tokenizer.decode(model.codec.follow_up(Prompt("Who?"), "Sure?")) == "\nSure?"
 
 
 def test_texts_of_alternatives_and_of_sampled_tokens(make_model: MakeModel) -> None:

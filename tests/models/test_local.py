@@ -313,3 +313,12 @@ def test_a_tokenizer_of_another_model_is_named_as_such(build_network: Build, bui
     assert "do not belong together" in (mixed.error or "")
     assert "do not belong together" in (model.score([Prompt(text="The painter")], [[" a"]])[0].error or "")
     assert "do not belong together" in (model.score([Prompt(text="x")], [[" painter"]])[0].error or "")
+
+
+def test_sampled_outputs_get_their_token_texts_when_asked(make_model: MakeModel) -> None:
+    model = make_model("llama")
+    for marker, wanted in (("", True), ("no output holds this", False), (None, False)):
+        [result] = model.generate([GenerationRequest(PROMPT, sample_seeds=(1, 2))], GenerationSettings(max_new_tokens=8, texts_with=marker))
+        for sample in result.samples:
+            assert (sample.token_texts is not None) == wanted
+            assert not wanted or "".join(sample.token_texts or []) == sample.text

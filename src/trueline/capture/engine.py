@@ -12,6 +12,7 @@ import pyarrow as pa
 from trueline.capture.perturbation import perturb
 from trueline.capture.planner import Plan
 from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt, support_prompt
+from trueline.capture.separate import answer_alone, answered, separate, separated
 from trueline.models.base import (
     TOKEN_STATS,
     Generation,
@@ -23,6 +24,7 @@ from trueline.models.base import (
 )
 from trueline.tasks.item import Item, Task
 from trueline.tasks.sentences import sentences
+from trueline.tasks.thinking import Splitter, for_replies, load_splitter
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.schema import PERTURBATIONS, SCHEMA
 
@@ -71,6 +73,7 @@ def capture_items(
     model: Model, task: Task, plan: Plan, items: Sequence[Item], *, first_index: int = 0, seed: int = 0, batch_size: int = 64
 ) -> pa.Table:
     """The trace rows of some items: greedy, samples, then probes of each item. Follows ``traces.schema.SCHEMA``."""
+    splitter = load_splitter(plan.reasoning)
     settings = GenerationSettings(
         max_new_tokens=plan.max_new_tokens,
         law=plan.law,
@@ -79,6 +82,7 @@ def capture_items(
         sample_columns=plan.sample_columns,
         top_k_alternatives=plan.top_k_alternatives,
         hidden_depths=plan.hidden_depths,
+        texts_with=splitter.marker,
         elicit=task.prompts.get("csl", ELICIT),
         batch_size=batch_size,
     )
@@ -86,16 +90,17 @@ def capture_items(
         GenerationRequest(answer_prompt(item, task), sample_seeds=tuple(draw_seed(seed, item.id, draw) for draw in range(plan.n_samples)))
         for item in items
     ]
-    results = model.generate(requests, settings)
+    results = [separated(result, splitter) for result in model.generate(requests, settings)]
     probes: dict[str, list[list[dict[str, Any]]]] = {}
     for name in sorted(plan.needs.probes - set(PERTURBATIONS)):
         if name == "selfcheck_prompt":
-            probes[name] = _selfcheck(model, task, results, settings)
+            probes[name] = _selfcheck(model, task, results, settings, for_replies(splitter))
         else:
-            probes[name] = [[row] for row in _probe(name, model, task, items, results, settings)]
+            probes[name] = [[row] for row in _probe(name, model, task, items, results, settings, for_replies(splitter))]
     if plan.perturbations:
-        answers = [(request.prompt, result.greedy) for request, result in zip(requests, results, strict=True)]
-        probes |= perturb(model, answers, plan.perturbations, settings)
+        answers = [(request.prompt, answered(result)) for request, result in zip(requests, results, strict=True)]
+        perturbed = perturb(model, answers, plan.perturbations, settings)
+        probes |= {kind: [[answer_alone(row, splitter) for row in part] for part in found] for kind, found in perturbed.items()}
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
         key = {"item_id": item.id, "item_index": first_index + k}
@@ -142,7 +147,8 @@ def generation_row(generation: Generation) -> dict[str, Any]:
     """The columns of one generation."""
     logprobs = generation.token_logprobs
     return {
-        "text": generation.text.strip(),
+        "text": None if generation.error else generation.text.strip(),
+        "error": generation.error,
         "finish_reason": generation.finish_reason,
         "n_prompt_tokens": generation.n_prompt_tokens,
         "n_tokens": len(logprobs) if logprobs is not None else (len(generation.tokens) if generation.tokens is not None else None),
@@ -153,6 +159,8 @@ def generation_row(generation: Generation) -> dict[str, Any]:
         "topk_logprobs": generation.topk_logprobs,
         "topk_texts": generation.topk_texts,
         "reasoning": generation.reasoning,
+        "reasoning_span": generation.reasoning_span,
+        "answer_start": generation.answer_start,
         **{name: generation.stats.get(name) for name in TOKEN_STATS},
         **generation.inside,
     }
@@ -165,10 +173,11 @@ def _probe(
     items: Sequence[Item],
     results: Sequence[RequestResult],
     settings: GenerationSettings,
+    splitter: Splitter,
 ) -> list[dict[str, Any]]:
     """The row content of one probe for every item; an item whose answer failed is not asked."""
     rows: list[dict[str, Any]] = [{"error": "not asked: the item has no greedy answer"} for _ in items]
-    asked = [(k, r.greedy.text.strip()) for k, r in enumerate(results) if r.greedy is not None]
+    asked = [(k, r.greedy.text.strip()) for k, r in enumerate(results) if r.greedy is not None and r.greedy.error is None]
     prompts = [probe_prompt(name, items[k], task, answer) for k, answer in asked]
     if not prompts:
         return rows
@@ -179,21 +188,27 @@ def _probe(
         return rows
     alone = GenerationSettings(max_new_tokens=settings.max_new_tokens + 16, batch_size=settings.batch_size)
     for (k, _), result in zip(asked, model.generate([GenerationRequest(p) for p in prompts], alone), strict=True):
-        rows[k] = generation_row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
+        failed = {"error": result.error or "the model gave no reply"}
+        rows[k] = failed if result.greedy is None else generation_row(separate(result.greedy, splitter))
     return rows
 
 
-def _selfcheck(model: Model, task: Task, results: Sequence[RequestResult], settings: GenerationSettings) -> list[list[dict[str, Any]]]:
+def _selfcheck(
+    model: Model, task: Task, results: Sequence[RequestResult], settings: GenerationSettings, splitter: Splitter
+) -> list[list[dict[str, Any]]]:
     """One row a sentence of the greedy answer and sample, samples fastest; equal prompts are asked once."""
     wanted: list[list[Prompt]] = []
     for result in results:
-        parts = sentences(result.greedy.text) if result.greedy is not None else []
-        wanted.append([support_prompt(task, part, sample.text.strip()) for part in parts for sample in result.samples])
+        parts = sentences(result.greedy.text) if result.greedy is not None else []  # a greedy output without an answer has no text
+        said = [sample.text.strip() for sample in result.samples if sample.error is None]
+        wanted.append([support_prompt(task, part, text) for part in parts for text in said])
     distinct = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
     alone = GenerationSettings(max_new_tokens=8, batch_size=settings.batch_size)
     replies = model.generate([GenerationRequest(prompt) for prompt in distinct], alone) if distinct else []
     reply = {
-        prompt: generation_row(result.greedy) if result.greedy is not None else {"error": result.error or "the model gave no reply"}
+        prompt: generation_row(separate(result.greedy, splitter))
+        if result.greedy is not None
+        else {"error": result.error or "the model gave no reply"}
         for prompt, result in zip(distinct, replies, strict=True)
     }
     nothing = {"error": "not asked: the item has no sentence or no sample to compare"}

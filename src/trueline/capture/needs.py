@@ -23,6 +23,7 @@ class Needs:
     equivalence: verdicts wanted: "samples" (among them), "greedy_samples" (greedy against each), "sentences" (of the greedy answer against
     each sample), "alternatives" (the greedy answer with tokens swapped). similarity: similarities wanted: "samples", "greedy_samples",
     "sentences", "greedy_tokens" and "sample_tokens" (an answer without each of its tokens).
+    lacking: what the settings of the estimator leave out that it cannot do without, as a reason; "": nothing.
     unfitted: it is trained and has no fit yet: named, it is captured for, but it cannot score.
     depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
     probes: from ``PROBES``; a perturbation brings the greedy columns that it reads along (``Plan.greedy_columns``).
@@ -39,6 +40,7 @@ class Needs:
     depths: frozenset[float] = frozenset()
     unfitted: bool = False
     similarity: frozenset[str] = frozenset()
+    lacking: str = ""
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -52,6 +54,7 @@ class Needs:
             self.depths | other.depths,
             self.unfitted or other.unfitted,
             self.similarity | other.similarity,
+            self.lacking or other.lacking,
         )
 
 

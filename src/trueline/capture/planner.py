@@ -13,7 +13,7 @@ from trueline.traces.insides import ATTENTION_COLUMNS, HIDDEN_COLUMNS, layer_at
 from trueline.traces.schema import PERTURBATIONS
 
 #: Columns that come with every generation of a model that can give log-probs.
-_ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs"})
+_ALWAYS = frozenset({"text", "n_tokens", "tokens", "token_logprobs", "reasoning", "reasoning_span", "answer_start"})
 #: Statistics that a list of alternatives is enough for.
 _TOP_TWO = {"token_max_logp", "token_second_logp"}
 
@@ -34,6 +34,7 @@ class Plan:
     estimators: names served. left_out: name -> why not. needs: their union. n_samples: sampled answers an item.
     judge, similarity: what judges and compares texts, or None when no estimator wants it. shape: layers, heads and width of a white box.
     budget: the limit that chose the estimators, if one did.
+    reasoning: how it is told from the answer (see ``tasks.thinking.load_splitter``).
     """
 
     model: str
@@ -50,6 +51,7 @@ class Plan:
     top_k_alternatives: int = 15
     shape: ModelShape | None = None
     budget: str | None = None
+    reasoning: str = "auto"
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -154,6 +156,7 @@ class Plan:
             "judge": self.judge,
             "budget": self.budget,
             "similarity": self.similarity,
+            "reasoning": self.reasoning,
             "calls": self.calls,
             "bytes_at_most": self.bytes_at_most,
         }
@@ -191,6 +194,7 @@ def make_plan(
     strict: bool,
     similarity: str | None = None,
     shape: ModelShape | None = None,
+    reasoning: str = "auto",
 ) -> Plan:
     """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
 
@@ -225,11 +229,14 @@ def make_plan(
         judge=judge if total.equivalence else None,
         similarity=similarity if total.similarity else None,
         shape=shape,
+        reasoning=reasoning,
     )
 
 
 def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: SamplingLaw) -> str | None:
     """Why an estimator with these needs cannot be served, or None when it can."""
+    if need.lacking:
+        return need.lacking
     if need.samples > n_samples:
         return f"it needs at least {need.samples} samples an item, the run takes {n_samples}"
     columns = need.greedy | need.sample_columns

@@ -12,11 +12,13 @@ from trueline.capture.engine import SHARD_ITEMS, draw_seed, generation_row, tabl
 from trueline.capture.journal import Journal, Ledger
 from trueline.capture.planner import Plan
 from trueline.capture.probes import P_TRUE_OPTIONS, answer_prompt, probe_prompt
+from trueline.capture.separate import separate
 from trueline.errors import BudgetReached
 from trueline.models.base import Generation, GenerationRequest, GenerationSettings
 from trueline.models.server.calls import Call, Reply, Usage
 from trueline.models.server.model import ServerModel, Session, option_call, read_options, run_async
 from trueline.tasks.item import Item, Task
+from trueline.tasks.thinking import Splitter, for_replies, load_splitter
 from trueline.traces.rundir import RunDirectory
 
 #: Seconds between two syncs of the journal.
@@ -80,6 +82,7 @@ class _Capture:
         self.spent = self.ledger.total()
         self.done = self.finished_here = 0
         self.cost_here = 0.0
+        self.splitter = load_splitter(plan.reasoning)
         self.settings = GenerationSettings(
             max_new_tokens=plan.max_new_tokens,
             law=plan.law,
@@ -172,7 +175,7 @@ class _Capture:
         replies = await asyncio.gather(*(ask(name, call) for name, call in calls))
         answer, rows = None, []
         for (name, call), reply in zip(calls, replies, strict=True):
-            contents = _contents(reply, call.n)
+            contents = _contents(reply, call.n, self.splitter)
             if name == "greedy":
                 rows.append({"kind": "greedy", "draw": 0, **contents[0]})
                 answer = contents[0].get("text")
@@ -198,7 +201,7 @@ class _Capture:
                 **({"error": score.error} if score.error else {"options": list(P_TRUE_OPTIONS), "option_logprobs": score.logprobs}),
             }
         reply = await ask(name, Call(prompt, max_tokens=self.settings.max_new_tokens + 16, logprobs=True))
-        return {**row, **_contents(reply, 1)[0]}
+        return {**row, **_contents(reply, 1, for_replies(self.splitter))[0]}
 
     def _step(self, items: int) -> None:
         self.done += items
@@ -218,7 +221,7 @@ class _Capture:
         )
 
 
-def _contents(reply: Reply, n: int) -> list[dict[str, Any]]:
+def _contents(reply: Reply, n: int, splitter: Splitter) -> list[dict[str, Any]]:
     """Row contents of the ``n`` generations a call asked for."""
     found: list[dict[str, Any]] = []
     for k in range(n):
@@ -226,5 +229,5 @@ def _contents(reply: Reply, n: int) -> list[dict[str, Any]]:
             found.append({"error": reply.error or "the server sent fewer answers than asked for"})
             continue
         generation = reply.generations[k]
-        found.append(generation_row(generation) if isinstance(generation, Generation) else {"error": generation})
+        found.append(generation_row(separate(generation, splitter)) if isinstance(generation, Generation) else {"error": generation})
     return found

@@ -38,6 +38,13 @@ ModelOption = Annotated[
 BudgetOption = Annotated[
     str | None, typer.Option(metavar="calls=N|seconds=S", help="Choose the estimators that so many calls an item, or seconds, can buy.")
 ]
+Reasoning = Annotated[
+    str | None,
+    typer.Option(
+        help="How reasoning is told from the answer: auto (<think> tags where there are any), think, tags:OPEN,CLOSE, cot, regex:, none.",
+        show_default=False,
+    ),
+]
 MaxCost = Annotated[
     float | None,
     typer.Option(help="Stop before a server costs more; prices by -O price_prompt=, -O price_completion= a million tokens."),
@@ -65,6 +72,7 @@ def measure(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Measure a fixed sample of so many items.", show_default=False)] = None,
     batch_size: Annotated[int, typer.Option(help="Generations decoded together; changes speed, never content.")] = 64,
+    reasoning: Reasoning = None,
     base_url: BaseUrl = None,
     model_option: ModelOption = None,
     max_cost: MaxCost = None,
@@ -88,7 +96,7 @@ def measure(
     options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
     shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "similarity": similarity, "limit": limit}
     shared |= {"max_new_tokens": max_new_tokens, "model_options": options or None, "budget": budget}
-    shared |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    shared |= {"temperature": temperature, "top_p": top_p, "top_k": top_k, "reasoning": reasoning}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
@@ -129,6 +137,9 @@ def finish(run: Any, json_: bool) -> None:
         if document is not None:
             print_metrics(document)
         out().print(plain(f"run: {run.path}   report: trueline report {run.path}"), soft_wrap=True)
+    if endless := manifest.get("unclosed"):
+        shown = ", ".join(endless[:5]) + (", ..." if len(endless) > 5 else "")
+        say(f"{len(endless)} items have no answer, for their reasoning never ends: {shown}; a larger --max-new-tokens gives it room")
     if failed:
         say(f"{failed} of {manifest['counts']['items']} items failed; why: the `error` column of {run.path}/trace")
         raise typer.Exit(EXIT_FAILED_ITEMS)

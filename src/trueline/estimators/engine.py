@@ -18,6 +18,7 @@ from trueline.estimators.equivalence.base import Equivalence, KeyJudge, PairJudg
 from trueline.estimators.equivalence.cache import PairCache
 from trueline.estimators.inputs import OnEmpty, generations
 from trueline.estimators.pairs import JUDGED, Pair, flat_pairs
+from trueline.tasks.thinking import UNCLOSED
 from trueline.traces.insides import INSIDE_COLUMNS
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.trace import Generations, Trace
@@ -83,6 +84,9 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
         if kind.startswith("verbalized"):
             reason[there & ~failed] = "no confidence could be read from the reply"
         reason[failed] = f"the {kind} generation failed"
+        if kind == "greedy" and rows.has("error"):
+            endless = np.array([error == UNCLOSED for error in rows.strings("error")], dtype=bool)
+            reason[rows.item[endless]] = UNCLOSED
         reason[~there] = f"no {kind} generation"
     return dict(Counter(str(r) for r in reason[missing]))
 
@@ -176,7 +180,7 @@ def _judge_pairs(trace: Trace, judge: PairJudge, cache: PairCache, wanted: set[s
                     index[a, b] = pairs.setdefault(judge.render(question, premise, hypothesis), len(pairs))
         where.append(index)
     more = {name: _pair_index(trace, judge, flat_pairs(trace, name, JUDGED), pairs) for name in sorted(wanted - _BOTH)}
-    verdicts, n_asked = _ask(judge, list(pairs), cache, progress)
+    verdicts, n_asked = ask_pairs(judge, list(pairs), cache, progress)
     items = []
     table = np.concatenate([verdicts.probs, [[1.0, 0.0, 0.0]]])  # index -1: an answer entails itself
     for (_, samples, greedy), distinct, index in zip(answers, texts, where, strict=True):
@@ -205,7 +209,8 @@ def _pair_index(
     return found
 
 
-def _ask(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Progress | None) -> tuple[Verdicts, int]:
+def ask_pairs(judge: PairJudge, pairs: Sequence[Pair], cache: PairCache, progress: Progress | None = None) -> tuple[Verdicts, int]:
+    """Verdicts on distinct rendered pairs, asking only those that ``cache`` does not hold, and how many were asked."""
     fingerprint = judge.fingerprint()
     known = cache.get(fingerprint, pairs)
     probs = np.full((len(pairs), 3), np.nan)

@@ -86,6 +86,9 @@ def greedy_topk(trace: Trace, on_empty: OnEmpty = "raise") -> tuple[NDArray[np.f
     tokens = Ragged(np.zeros(len(per_token)), np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(per_row)]), valid)
     table = np.full((len(per_token), int(per_token.max(initial=0))), -np.inf)
     table[np.arange(table.shape[1]) < per_token[:, None]] = values
+    if rows.is_cut:
+        kept = tokens.with_values(np.arange(len(per_token), dtype=np.float64)).cut(*rows.bounds(tokens.lengths))
+        table, tokens = table[kept.values.astype(np.int64)], kept.with_values(np.zeros(len(kept.values)))
     _refuse_nan(trace, rows, tokens.with_values(table.max(axis=1, initial=-np.inf)), "topk_logprobs")
     _empty(trace, rows, tokens, on_empty)
     return table, per_item(rows, tokens)

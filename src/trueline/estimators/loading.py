@@ -31,6 +31,7 @@ def estimator_entries() -> dict[str, Entry]:
 def load_estimator(spec: str) -> tuple[str, Estimator]:
     """``(name, estimator)`` from ``"name"`` or ``"name(option=value,...)"``; the name keeps the options given, in the order given.
 
+    ``span=reasoning`` or ``span=all`` reads other tokens than the answer's (see ``trueline.estimators.spans``).
     A trained estimator is fitted here: ``"name(fit=RUN)"``, a graded run directory with other items, or a ``.safetensors`` file.
     Raises ``InputError`` for an unknown name (with the nearest ones), option or value.
 
@@ -43,15 +44,24 @@ def load_estimator(spec: str) -> tuple[str, Estimator]:
         raise InputError(f"unknown estimator {name!r}{nearest(name, entries)} (`trueline catalog` lists all)")
     entry = entries[name]
     shown = f"{name}({','.join(f'{k}={_shown(v)}' for k, v in options.items())})" if options else name
-    source = options.pop("fit", None)
+    source, span = options.pop("fit", None), options.pop("span", None)
     estimator = build(entry, options)
-    if source is None:
-        return shown, estimator
-    from trueline.estimators.fitting import Trained, fit_from
+    if source is not None:
+        from trueline.estimators.fitting import Trained, fit_from
 
-    if not isinstance(estimator, Trained):
-        raise InputError(f"{name} is not trained, so it takes no fit")
-    return shown, fit_from(estimator, str(source))
+        if not isinstance(estimator, Trained):
+            raise InputError(f"{name} is not trained, so it takes no fit")
+        estimator = fit_from(estimator, str(source))
+    return shown, estimator if span is None else _in_span(estimator, str(span))
+
+
+def _in_span(estimator: Estimator, span: str) -> Estimator:
+    from trueline.estimators.spans import InSpan
+    from trueline.traces.schema import SPANS
+
+    if span not in SPANS:
+        raise InputError(f"unknown span {span!r}{nearest(span, SPANS)}; choose one of {', '.join(SPANS)}")
+    return InSpan(estimator, span)
 
 
 def load_estimators(specs: str | Iterable[str] = "all") -> dict[str, Estimator]:
@@ -67,7 +77,7 @@ def build(entry: Entry, options: dict[str, Any]) -> Estimator:
     """The estimator of a catalog entry with some settings changed."""
     module, _, name = entry.target.partition(":")
     make = getattr(importlib.import_module(module), name)
-    known = {f.name for f in dataclasses.fields(make) if f.name != "state"}
+    known = {f.name for f in dataclasses.fields(make) if f.name != "state" and not f.name.startswith("_")}
     for option in options:
         if option not in known:
             raise InputError(f"{entry.name} has no option {option!r}{nearest(option, known)}; it has: {', '.join(sorted(known))}")
@@ -162,7 +172,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     if match is None:
         raise InputError(f"{spec!r} is not of the form name or name(option=value,...)")
     options: dict[str, Any] = {}
-    for part in (match[2] or "").split(","):
+    for part in re.split(r",(?![^\[\]]*\])", match[2] or ""):  # not at the commas of a list
         if not part.strip():
             continue
         key, equals, value = part.partition("=")
@@ -185,6 +195,8 @@ def _shown(value: Any) -> str:
 
 def _typed(owner: str, option: str, value: Any, default: Any) -> Any:
     """Check a setting against the type of its default; an int passes for a float."""
+    if isinstance(default, tuple) and isinstance(value, list) and all(isinstance(v, int | float) for v in value):
+        return tuple(float(v) for v in value)
     if default is dataclasses.MISSING or (isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)):
         return value
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):

@@ -70,12 +70,11 @@ def sample_token_pairs(trace: Trace) -> ItemPairs:
 
 def _token_pairs(trace: Trace, rows: Generations) -> ItemPairs:
     rows.require("token_texts")
-    column = rows.table["token_texts"]
     for i in range(trace.n_items):
         question = trace.questions[i] if trace.questions else ""
         found: list[Pair] = []
         for row in range(int(rows.offsets[i]), int(rows.offsets[i + 1])):
-            pieces = column[row].as_py() or []
+            pieces = rows.cell("token_texts", row) or []
             whole = f"{question} {''.join(pieces).strip()}"
             found += [
                 (whole, f"{question} {''.join(pieces[:t] + pieces[t + 1 :]).strip()}" if piece else whole) for t, piece in enumerate(pieces)
@@ -99,7 +98,7 @@ def swapped_texts(trace: Trace) -> Iterator[tuple[str, list[list[str]]] | None]:
     for column in ("token_texts", "topk_texts"):
         rows.require(column)
     found: list[tuple[str, list[list[str]]] | None] = [None] * trace.n_items
-    columns = [rows.table[c].to_pylist() for c in ("token_texts", "topk_texts")]
+    columns = [rows.nested(c) for c in ("token_texts", "topk_texts")]
     for row, (item, pieces, texts) in enumerate(zip(rows.item, *columns, strict=True)):
         if pieces is None or texts is None:
             continue
@@ -113,7 +112,7 @@ def other_alternatives(rows: Generations, row: int) -> list[list[int]]:
     """Of each token the places of its other alternatives, at most ``ALTERNATIVES - 1``: told apart by id, or by text without ids."""
     known = rows.has("topk_ids") and rows.table["topk_ids"][row].is_valid
     chosen, listed = ("tokens", "topk_ids") if known else ("token_texts", "topk_texts")
-    own, options = rows.table[chosen][row].as_py(), rows.table[listed][row].as_py()
+    own, options = rows.cell(chosen, row), rows.cell(listed, row)
     return [[k for k, option in enumerate(part) if option != token][: ALTERNATIVES - 1] for token, part in zip(own, options, strict=True)]
 
 

@@ -68,6 +68,7 @@ class GenerationSettings:
         ``"token_texts"`` of samples.
     top_k_alternatives: how many alternatives a token ``"topk"`` keeps.
     hidden_depths: relative depths in [0, 1] of the layers whose hidden states are kept.
+    texts_with: sampled outputs that hold this string get ``token_texts`` too (None: none of them).
     elicit: what is said after the answer for ``csl_attention``.
     batch_size: rows decoded together (prompts x generations); changes speed, never the content.
     """
@@ -79,6 +80,7 @@ class GenerationSettings:
     sample_columns: frozenset[str] = frozenset()
     top_k_alternatives: int = 15
     hidden_depths: tuple[float, ...] = ()
+    texts_with: str | None = None
     elicit: str = ""
     batch_size: int = 64
 
@@ -103,6 +105,7 @@ class Generation:
     ``token_logprobs``: (n_tokens,) float64, the end-of-sequence token included when it was generated; None when unknown.
     ``stats``: name -> (n_tokens,) float64; ``topk_ids`` / ``topk_logprobs``: (n_tokens, k). ``inside``: columns of
     ``traces.insides.INSIDE_COLUMNS`` with ``n_layers`` and ``hidden_layers``.
+    ``reasoning_span``, ``answer_start``: positions among the tokens, where the output was taken apart. ``error``: why there is no answer.
     ``topk_texts``: the alternatives as strings, n_tokens lists of k. ``reasoning``: what the model wrote before its answer, where that is
     kept apart. ``finish_reason``: ``"eos"``, ``"stop"`` (a stop string), ``"length"`` (hit the limit: truncated), or what a server calls it
     (``"refusal"``, ``"content_filter"``, ``"tool_calls"``).
@@ -118,6 +121,9 @@ class Generation:
     inside: dict[str, Any] = field(default_factory=dict)
     topk_texts: list[list[str]] | None = None
     reasoning: str | None = None
+    reasoning_span: tuple[int, int] | None = None
+    answer_start: int | None = None
+    error: str | None = None
     finish_reason: str | None = None
     n_prompt_tokens: int | None = None
 

@@ -79,8 +79,8 @@ class LocalModel:
         self._chat = has_template if chat is None else chat
         self._files = files
         self.context = _context_length(model.config)
-        self._codec = TextCodec(tokenizer, chat=self._chat, context=self.context)
-        self._forward = CausalForward(self.model)
+        self.codec = TextCodec(tokenizer, chat=self._chat, context=self.context)
+        self.forward = CausalForward(self.model)
         self._fingerprint: dict[str, object] | None = None
         self._candidates: dict[tuple[str, ...], torch.Tensor] = {}
         self.eos_ids = _eos_ids(model, tokenizer)
@@ -96,7 +96,7 @@ class LocalModel:
         found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "prefix_continuation"}
         if self._chat:
             found.add("chat")
-        if self._codec.start is not None:
+        if self.codec.start is not None:
             found.add("prior")
         if self.shape is not None:
             found |= {"hidden", "attention"} if self.shape.n_heads else {"hidden"}
@@ -105,7 +105,7 @@ class LocalModel:
     @cached_property
     def shape(self) -> ModelShape | None:
         """Layers, heads and width, as its hidden states and eager attention show them; None when it shows no hidden states."""
-        return model_shape(self._forward)
+        return model_shape(self.forward)
 
     @cached_property
     def drop_token_ids(self) -> frozenset[int]:
@@ -142,7 +142,7 @@ class LocalModel:
         rule = self._stop_rule(settings.stop)
         plain, inside = split_columns(settings)
         wanted = [_rows(request, settings.max_new_tokens) for request in requests]
-        prompts = self._codec.encode([request.prompt for request in requests])
+        prompts = self.codec.encode([request.prompt for request in requests])
         results = [RequestResult() for _ in requests]
         ready: dict[int, list[int]] = {}
         for i, ids in enumerate(prompts):
@@ -157,7 +157,7 @@ class LocalModel:
             rows = [replace(row, prompt=p) for p, i in enumerate(chunk) for row in wanted[i]]
             token_ids = [ready[i] for i in chunk]
             observer = self._observer(inside, [requests[i].prompt for i in chunk])
-            decoded = decode_rows(self._forward, token_ids, rows, plain, rule, observer)
+            decoded = decode_rows(self.forward, token_ids, rows, plain, rule, observer)
             if "prior_logprobs" in inside.greedy_columns:
                 self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None and not row.forced])
             by_prompt: dict[int, list[tuple[Row, DecodedRow]]] = {i: [] for i in chunk}
@@ -176,7 +176,7 @@ class LocalModel:
         if len(prompts) != len(options):
             raise InputError(f"{len(prompts)} prompts but {len(options)} lists of options; give one list a prompt")
         encoded: list[list[list[int]] | ModelError] = [self._encode_options(list(texts)) for texts in options]
-        ids = self._codec.encode(prompts)
+        ids = self.codec.encode(prompts)
         scored = self._teacher_forced(ids, encoded)
         return [
             OptionScores(np.full(len(texts), np.nan), str(row))
@@ -194,7 +194,7 @@ class LocalModel:
             raise InputError(f"{len(prompts)} prompts but {len(tokens)} token lists; give one list a prompt")
         lists: list[list[list[int]] | ModelError] = [[list(row)] if len(row) else [] for row in tokens]
         scored = []
-        for row in self._teacher_forced(self._codec.encode(prompts), lists):
+        for row in self._teacher_forced(self.codec.encode(prompts), lists):
             if isinstance(row, ModelError):
                 raise row
             scored.append(row[0] if row else np.empty(0))
@@ -216,7 +216,7 @@ class LocalModel:
                 ready[i] = rows
         token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
         for chunk in self._chunks({i: len(ids) for i, ids in token_ids.items()}, dict.fromkeys(ready, 1), _SCORE_BATCH):
-            values = continuation_logprobs(self._forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
+            values = continuation_logprobs(self.forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
             for i, row in zip(chunk, values, strict=True):
                 broken = any(np.isnan(line).any() for line in row)
                 scored[i] = ModelError("the model's next-token law is not a number (NaN logits)") if broken else list(row)
@@ -224,7 +224,7 @@ class LocalModel:
 
     def _encode_options(self, texts: list[str]) -> list[list[int]] | ModelError:
         try:
-            rows = [self._codec.continuation(text) for text in texts]
+            rows = [self.codec.continuation(text) for text in texts]
         except ModelError as error:
             return error
         for text, row in zip(texts, rows, strict=True):
@@ -237,7 +237,7 @@ class LocalModel:
         chunk: list[int] = []
         n_rows = 0
         for i in sorted(lengths, key=lambda i: lengths[i]):  # stable: equal lengths keep their order
-            longest = lengths[chunk[0]] * 1.25 + 8 if self._forward.paddable and chunk else lengths[chunk[0]] if chunk else 0
+            longest = lengths[chunk[0]] * 1.25 + 8 if self.forward.paddable and chunk else lengths[chunk[0]] if chunk else 0
             if chunk and (n_rows + sizes[i] > batch_size or lengths[i] > longest):
                 yield chunk
                 chunk, n_rows = [], 0
@@ -250,9 +250,9 @@ class LocalModel:
         """Why the prompt cannot be run with ``n_new`` tokens after it, such as the ``given`` continuations, if it cannot."""
         n_prompt = len(ids)
         largest = max(max(row) for row in (ids, *given))
-        if largest >= self._forward.vocabulary:
+        if largest >= self.forward.vocabulary:
             return ModelError(
-                f"the tokenizer gives token {largest}, but the model knows {self._forward.vocabulary} tokens: they do not belong together"
+                f"the tokenizer gives token {largest}, but the model knows {self.forward.vocabulary} tokens: they do not belong together"
             )
         if self.context is None or n_prompt + n_new <= self.context:
             return None
@@ -268,18 +268,18 @@ class LocalModel:
         if self.shape is None:
             raise InputError(f"{self.uri} shows no hidden states or attention maps; leave {', '.join(sorted(greedy))} out")
         layers = tuple(sorted({layer_at(depth, self.shape.n_layers) for depth in inside.hidden_depths}))
-        suffixes = [self._codec.follow_up(prompt, inside.elicit) for prompt in prompts] if "csl_attention" in greedy else ()
+        suffixes = [self.codec.follow_up(prompt, inside.elicit) for prompt in prompts] if "csl_attention" in greedy else ()
         return Inside(Wanted(greedy, inside.sample_columns, layers, self.shape, self.eos_ids, self.context, suffixes))
 
     def _add_prior(self, answers: Sequence[DecodedRow]) -> None:
         """Log-probs of the answers' tokens after an empty prompt."""
-        start = self._codec.start
+        start = self.codec.start
         if start is None:
             raise InputError(
                 f"the tokenizer of {self.uri} has no token that starts a text, so an empty prompt has no law; no prior_logprobs"
             )
         usable = [answer for answer in answers if answer.finish_reason != "nan"]
-        values = continuation_logprobs(self._forward, [[start]] * len(usable), [[answer.tokens] for answer in usable]) if usable else []
+        values = continuation_logprobs(self.forward, [[start]] * len(usable), [[answer.tokens] for answer in usable]) if usable else []
         for answer, (line,) in zip(usable, values, strict=True):
             answer.inside["prior_logprobs"] = line
 
@@ -287,17 +287,17 @@ class LocalModel:
         if not stops:
             return StopRule(self.eos_ids)
         if stops not in self._candidates:
-            candidates = self._codec.stop_candidates(stops, self._forward.vocabulary)
-            self._candidates[stops] = torch.from_numpy(candidates).to(self._forward.device)
+            candidates = self.codec.stop_candidates(stops, self.forward.vocabulary)
+            self._candidates[stops] = torch.from_numpy(candidates).to(self.forward.device)
 
         def completed(tokens: list[int]) -> bool:
-            text = self._codec.decode([tokens])[0]
+            text = self.codec.decode([tokens])[0]
             return any(stop in text for stop in stops)
 
         return StopRule(self.eos_ids, self._candidates[stops], completed)
 
     def _texts(self, rows: Sequence[DecodedRow], stops: tuple[str, ...]) -> list[str]:
-        texts = self._codec.decode([row.tokens[:-1] if row.finish_reason == "eos" else row.tokens for row in rows])
+        texts = self.codec.decode([row.tokens[:-1] if row.finish_reason == "eos" else row.tokens for row in rows])
         return [
             text[: min(text.find(stop) for stop in stops if stop in text)] if row.finish_reason == "stop" else text
             for row, text in zip(rows, texts, strict=True)
@@ -322,14 +322,15 @@ class LocalModel:
                 finish_reason=answer.finish_reason,
                 n_prompt_tokens=n_prompt,
             )
-            if row.seed is None or "token_texts" in settings.sample_columns:
+            marked = settings.texts_with is not None and settings.texts_with in text
+            if row.seed is None or marked or "token_texts" in settings.sample_columns:
                 n_text = len(answer.tokens) - (answer.finish_reason == "eos")
-                generation.token_texts = self._codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
+                generation.token_texts = self.codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
             if row.forced:
                 forced.append(generation)
             elif row.seed is None:
                 if "topk_texts" in settings.greedy_columns and answer.topk_ids is not None:
-                    generation.topk_texts = self._codec.alternative_texts(answer.tokens, answer.topk_ids.tolist())
+                    generation.topk_texts = self.codec.alternative_texts(answer.tokens, answer.topk_ids.tolist())
                 greedy = generation
             else:
                 samples.append(generation)

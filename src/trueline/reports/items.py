@@ -27,7 +27,7 @@ TOKEN_CLASSES = (
 )
 #: Answers of more tokens than this scroll in a box of their own.
 _SHORT = 100
-_COLUMNS = ("item_id", "kind", "draw", "text", "error", "finish_reason", "token_texts", "token_logprobs")
+_COLUMNS = ("item_id", "kind", "draw", "text", "error", "finish_reason", "token_texts", "token_logprobs", "reasoning", "answer_start")
 
 
 #: Stands for a token without text, such as the end of the answer.
@@ -154,6 +154,7 @@ def _card(view: RunView, i: int, rank: int, estimator: str, rows: list[Mapping[s
         el("p", _verdict(grade), " ", el("span", f"{where}; item {plain(view.item_ids[i])[:80]}", cls="label")),
         el("p", quote(question or "question not recorded", caps.question), cls="question" if question else "faint"),
         el("p", el("span", "Answer", cls="label"), _answer(answer, caps)),
+        fold("reasoning", quote(str(answer["reasoning"]), caps.text)) if answer is not None and answer.get("reasoning") else None,
     ]
     if references:
         shown = [quote(r, 200) for r in references[:5]]
@@ -175,12 +176,13 @@ def _verdict(grade: Mapping[str, Any]) -> Html:
 def _answer(row: Mapping[str, Any] | None, caps: Caps) -> Html:
     if row is None:
         return el("span", "none in the trace", cls="faint")
+    first = row.get("answer_start") or 0
     if row.get("text") is None:
         return join([el("span", "failed: ", cls="faint"), quote(row.get("error") or "no reason recorded", 300)])
     texts, logprobs = row.get("token_texts"), row.get("token_logprobs")
     cut = el("span", " (cut off at the token limit)", cls="faint") if row.get("finish_reason") == "length" else None
     if texts and logprobs and len(texts) == len(logprobs):
-        return join([_tokens(texts, logprobs, caps), cut])
+        return join([_tokens(texts[first:], logprobs[first:], caps), cut])
     return join(
         [quote(row["text"], caps.text, cls="quote block" if len(row["text"]) > 4 * _SHORT else "quote"), cut, _bare(logprobs, caps)]
     )

@@ -70,6 +70,7 @@ class Task:
     grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
     paraphrases: other wordings of an item's question as (name, question), where the task knows them.
     prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s", "csl": what is said after an answer).
+    reasoning: how the reasoning of an output is told from its answer (see ``tasks.thinking.load_splitter``).
     max_new_tokens, stop: defaults for generation. notes: what the loader left out or assumed, for the report.
     """
 
@@ -83,6 +84,7 @@ class Task:
     paraphrases: Callable[[Item], Sequence[tuple[str, str]]] | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
     max_new_tokens: int = 64
+    reasoning: str = "auto"
     stop: tuple[str, ...] = ()
     version: str = "1"
     notes: tuple[str, ...] = ()

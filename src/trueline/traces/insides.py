@@ -21,6 +21,9 @@ ATTENTION_COLUMNS = ("attn_prev", "attn_diag_logsum", "csl_attention")
 INSIDE_COLUMNS = ("prior_logprobs", *HIDDEN_COLUMNS, *ATTENTION_COLUMNS)
 
 
+_PER_TOKEN = ("attn_prev", "csl_attention")
+
+
 def layer_at(depth: float, n_layers: int) -> int:
     """The layer at a relative depth in [0, 1]: 1 (the first block's output) to ``n_layers``; halves go up.
 
@@ -72,14 +75,23 @@ def hidden_states(rows: Generations, column: str, depth: float) -> States:
 
 
 def maps(rows: Generations, column: str) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """(item position, array) of every row that has the nested column: (L, H, T - 1), (L, H, T) or (L,) float64.
+    """(item position, array) of every row that has the nested column: (L, H, T - 1), (L, H, T) or (L,) float64; T: tokens of the span.
 
     Raises ``MissingTraceField`` when no row has it, ``InputError`` for a map that is ragged or not finite.
     """
     rows.require(column)
     array = _whole(rows.table[column])
-    for row in np.flatnonzero(np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)):
-        yield int(rows.item[row]), _unnested(array.slice(int(row), 1), f"{column} of {rows.kind} row {int(row)}")
+    there = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    lengths = np.zeros(len(rows), dtype=np.int64)
+    if rows.is_cut and rows.has("n_tokens"):
+        lengths[there] = rows.numbers("n_tokens")[there].astype(np.int64)
+    start, stop, known = rows.bounds(lengths)
+    for row in np.flatnonzero(there & known):
+        whole = _unnested(array.slice(int(row), 1), f"{column} of {rows.kind} row {int(row)}")
+        if rows.is_cut and column in _PER_TOKEN:
+            # attention to the token before: between the first and the last token of the span
+            whole = whole[..., start[row] : stop[row] - (column == "attn_prev")]
+        yield int(rows.item[row]), whole
 
 
 def _unnested(array: Any, name: str) -> NDArray[np.float64]:

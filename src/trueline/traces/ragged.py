@@ -69,6 +69,14 @@ class Ragged:
         """(n_rows,) float64 minima; NaN for empty or missing rows."""
         return self._reduce(np.minimum)
 
+    def cut(self, start: NDArray[np.int64], stop: NDArray[np.int64], known: NDArray[np.bool_]) -> Ragged:
+        """Each row from ``start`` to ``stop`` (n_rows,); missing where not ``known``."""
+        place = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
+        row = self.row_index
+        keep = known[row] & (place >= start[row]) & (place < stop[row])
+        lengths = np.bincount(row[keep], minlength=len(self))
+        return Ragged(self.values[keep], np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), self.valid & known)
+
     def with_values(self, values: NDArray[np.float64]) -> Ragged:
         """The same rows holding other values: (n_values,)."""
         return Ragged(values, self.offsets, self.valid)

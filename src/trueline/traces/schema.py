@@ -11,6 +11,9 @@ KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s", "selfch
 
 FORMAT_VERSION = 1
 
+#: Which tokens of a generation its token columns are read for.
+SPANS = ("answer", "reasoning", "all")
+
 _FLOATS = pa.list_(pa.float64())
 _STATES = pa.list_(pa.list_(pa.float32()))
 
@@ -46,7 +49,9 @@ SCHEMA = pa.schema(
         ("topk_ids", pa.list_(pa.list_(pa.int32()))),
         ("topk_logprobs", pa.list_(_FLOATS)),
         ("topk_texts", pa.list_(pa.list_(pa.string()))),  # from servers, which send no ids; else of the greedy answer, on demand
-        ("reasoning", pa.string()),  # what came before the answer, where the model keeps it apart
+        ("reasoning", pa.string()),  # what came before the answer; null: none. Of an output without an answer, all of it
+        ("reasoning_span", pa.list_(pa.int32())),  # [start, end) of its tokens, tags left out
+        ("answer_start", pa.int32()),  # position of the answer's first token; null where there is no reasoning, or it is not known
         # probes with fixed options: log-prob of each option as the continuation
         ("options", pa.list_(pa.string())),
         ("option_logprobs", _FLOATS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,33 @@ from numpy.typing import NDArray
 
 from trueline.errors import InputError, MissingTraceField
 from trueline.traces.ragged import Ragged
-from trueline.traces.schema import KINDS, SCHEMA
+from trueline.traces.schema import KINDS, SCHEMA, SPANS
 
 if TYPE_CHECKING:
     from trueline.traces.judgements import Judgements, Similarities
+
+
+#: Columns with one number a token.
+TOKEN_COLUMNS = (
+    "token_logprobs",
+    "token_entropy",
+    "token_mean_logp",
+    "token_n_finite",
+    "token_max_logp",
+    "token_second_logp",
+    "token_renyi",
+    "token_fisher_rao",
+    "prior_logprobs",
+)
+_LISTS_OF_TOKENS = ("tokens", "token_texts", "topk_ids", "topk_logprobs", "topk_texts")
 
 
 @dataclass(frozen=True)
 class Generations:
     """The rows of one kind, sorted by item and draw.
 
-    item: (n_rows,) int64, position of the row's item in ``Trace.item_ids``. draw: (n_rows,) int32.
+    item: (n_rows,) int64, position of the row's item in ``Trace.item_ids``. draw: (n_rows,) int32. span: the tokens that columns of
+    tokens are read for.
     """
 
     kind: str
@@ -32,6 +48,7 @@ class Generations:
     item: NDArray[np.int64]
     draw: NDArray[np.int32]
     n_items: int
+    span: str = "answer"
 
     def __len__(self) -> int:
         return len(self.item)
@@ -68,7 +85,34 @@ class Generations:
         return self.strings("text")
 
     def ragged(self, column: str) -> Ragged:
-        """One row of numbers a generation, from a list column. Raises ``MissingTraceField`` when it was not captured."""
+        """One row of numbers a generation, from a list column; of tokens, those within ``span``.
+
+        Raises ``MissingTraceField`` when it was not captured.
+        """
+        whole = self._whole(column)
+        return whole.cut(*self.bounds(whole.lengths)) if column in TOKEN_COLUMNS and self.is_cut else whole
+
+    @property
+    def is_cut(self) -> bool:
+        """True when some tokens lie outside ``span``."""
+        return self.span == "reasoning" or (self.span == "answer" and self.has("reasoning"))
+
+    def bounds(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """(start, stop, known) of each row's tokens within ``span``; without reasoning a row is all answer. lengths: (n_rows,)."""
+        thought = np.zeros(len(self), dtype=bool)
+        if self.has("reasoning"):
+            thought = np.asarray(self.table["reasoning"].is_valid().to_numpy(), dtype=bool)
+        if self.span == "reasoning":
+            spans = self._whole("reasoning_span") if self.has("reasoning_span") else Ragged.from_rows([None] * len(self))
+            there = spans.lengths == 2
+            ends = np.zeros((len(self), 2), dtype=np.int64)
+            ends[there] = spans.values.reshape(-1, 2)
+            return ends[:, 0], ends[:, 1], there
+        start = self.numbers("answer_start") if self.has("answer_start") else np.full(len(self), np.nan)
+        known = ~thought | ~np.isnan(start)
+        return np.where(thought & known, np.nan_to_num(start), 0).astype(np.int64), lengths, known
+
+    def _whole(self, column: str) -> Ragged:
         self.require(column)
         if column not in self.table.column_names:
             return Ragged(np.empty(0), np.zeros(len(self.table) + 1, dtype=np.int64), np.zeros(len(self.table), dtype=bool))
@@ -82,10 +126,26 @@ class Generations:
         return Ragged(values, np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), valid)
 
     def nested(self, column: str) -> list[Any]:
-        """The values of a nested list column as Python lists (small traces and reports only)."""
+        """The values of a list column as Python lists, of tokens those within ``span`` (small traces and reports only)."""
         self.require(column)
         result: list[Any] = self.table[column].to_pylist()
-        return result
+        return [self._inside(row, value) for row, value in enumerate(result)] if column in _LISTS_OF_TOKENS and self.is_cut else result
+
+    def cell(self, column: str, row: int) -> Any:
+        """One value of ``nested(column)``."""
+        value = self.table[column][row].as_py()
+        return self._inside(row, value) if column in _LISTS_OF_TOKENS and self.is_cut else value
+
+    def _inside(self, row: int, value: list[Any] | None) -> list[Any] | None:
+        if value is None:
+            return None
+        start, stop, known = (part[row] for part in self._starts)
+        return value[int(start) : None if stop < 0 else int(stop)] if known else None
+
+    @cached_property
+    def _starts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """``bounds`` where the lengths are not known: -1 for the end."""
+        return self.bounds(np.full(len(self), -1, dtype=np.int64))
 
     def require(self, column: str) -> None:
         """Raise ``MissingTraceField`` when the column was not captured for this kind. Rows that all failed lack it for another reason."""
@@ -102,6 +162,7 @@ class Trace:
 
     ``table`` follows ``traces.schema.SCHEMA`` (columns may be absent). ``item_ids`` fixes the order of scores. ``judgements`` holds
     the equivalence verdicts between texts once they were made, ``similarities`` their similarities. ``questions`` aligns with ``item_ids``.
+    ``span``: which tokens of an output with reasoning its token columns are read for, ``answer``, ``reasoning`` or ``all``.
     """
 
     table: pa.Table
@@ -109,6 +170,7 @@ class Trace:
     questions: tuple[str, ...] = ()
     judgements: Judgements | None = None
     similarities: Similarities | None = None
+    span: str = "answer"
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -143,11 +205,17 @@ class Trace:
 
     def with_judgements(self, judgements: Judgements) -> Trace:
         """The same rows with equivalence verdicts attached."""
-        return Trace(self.table, self.item_ids, self.questions, judgements, self.similarities)
+        return replace(self, judgements=judgements, _cache={})
 
     def with_similarities(self, similarities: Similarities) -> Trace:
         """The same rows with similarities attached."""
-        return Trace(self.table, self.item_ids, self.questions, self.judgements, similarities)
+        return replace(self, similarities=similarities, _cache={})
+
+    def within(self, span: str) -> Trace:
+        """The same rows, read for other tokens. Raises ``InputError`` for another span than ``answer``, ``reasoning``, ``all``."""
+        if span not in SPANS:
+            raise InputError(f"unknown span {span!r}; choose one of {', '.join(SPANS)}")
+        return self if span == self.span else replace(self, span=span, similarities=None, _cache={})
 
     def _rows(self, kind: str) -> Generations:
         table = self.table.filter(pc.equal(self.table["kind"], kind))
@@ -164,7 +232,7 @@ class Trace:
         twice = (np.diff(item) == 0) & (np.diff(draw) == 0)
         if twice.any():
             raise InputError(f"item {self.item_ids[int(item[:-1][twice][0])]!r} has two {kind} rows with the same draw number")
-        return Generations(kind, table, item, draw, self.n_items)
+        return Generations(kind, table, item, draw, self.n_items, self.span)
 
 
 def make_trace(
