@@ -101,11 +101,7 @@ def measure(
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
         return
-
-    def show_plan(made: Any) -> None:
-        if not json_:
-            out().print(plain_lines(str(made)))
-
+    show_plan = None if json_ else lambda made: out().print(plain_lines(str(made)))
     shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "allow_exec": allow_exec, "on_plan": show_plan}
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
