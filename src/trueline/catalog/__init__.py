@@ -42,6 +42,16 @@ _TASKS = (
 
 _AUDITS = (
     Entry(
+        "quality",
+        "audit",
+        "trueline.audits.quality:audit_quality",
+        "how the scores of a run relate to the quality of its answers",
+        "Huang et al., arXiv 2307.10236",
+        "0",
+        "black",
+        "proofs/look-before-you-leap.md",
+    ),
+    Entry(
         "discretion",
         "audit",
         "trueline.audits:DiscretionAudit",

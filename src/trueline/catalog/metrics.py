@@ -33,6 +33,7 @@ METRICS = tuple(
         ("corp", "corp", "miscalibration and discrimination by isotonic fit", "Dimitriadis et al., PNAS 2021"),
         ("calibration_slope", "calibration_slope", "slope on logit(p); below 1: over-confident", "Cox 1958; Van Calster et al. 2016"),
         ("calibration_slope", "calibration_intercept", "intercept of truth on logit(p) at slope 1", "Cox 1958"),
+        ("correlation", "pearson", "linear correlation", "Pearson 1895"),
         ("correlation", "spearman", "rank correlation, mid-ranks", "Spearman 1904"),
         ("correlation", "kendall", "tau-b", "Kendall 1945"),
         ("correlation", "concordance", "concordance index", "Harrell et al. 1982"),

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from trueline import __version__
 from trueline.cli.audit import audit
+from trueline.cli.audit_quality import quality
 from trueline.cli.audit_runs import distribution, errors
 from trueline.cli.catalog import catalog
 from trueline.cli.check import check
@@ -82,6 +83,7 @@ app.command()(compare)
 app.command()(check)
 app.command()(report)
 audit.command()(errors)
+audit.command()(quality)
 audit.command()(distribution)
 app.add_typer(audit, name="audit")
 app.add_typer(runs, name="runs")

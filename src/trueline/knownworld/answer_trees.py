@@ -8,7 +8,7 @@ trees are peaked and others flat.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,18 @@ class AnswerTree:
         """The greedy sequence and its token log-probabilities; ties go to the lowest token id."""
         return self._walk(lambda law: int(np.argmax(law)))
 
+    def greedy_after(self, prefix: Tokens) -> Tokens:
+        """The sequence that begins with ``prefix`` and goes on greedily."""
+        tokens = list(prefix)
+        while tokens[-1] != EOS:
+            tokens.append(int(np.argmax(self.next_token(tuple(tokens)))))
+        return tuple(tokens)
+
+    def entropies(self, sequence: Tokens) -> NDArray[np.float64]:
+        """(T,) float64: entropy in nats of the next-token law before each token of a sequence."""
+        laws = [self.next_token(sequence[:t]) for t in range(len(sequence))]
+        return np.array([-math.fsum(p * math.log(p) for p in law if p > 0.0) + 0.0 for law in laws])
+
     def sample(self, rng: np.random.Generator) -> tuple[Tokens, list[float]]:
         """One sequence from the tree's own law and its token log-probabilities."""
         return self._walk(lambda law: int(np.searchsorted(np.cumsum(law)[:-1], rng.random(), side="right")))
@@ -126,9 +138,23 @@ class TreeWorld:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Trace records of the greedy sequence and the samples of every tree, for ``traces.make_trace``."""
         for i, (greedy, samples) in enumerate(zip(self.greedy, self.samples, strict=True)):
-            yield _row(i, "greedy", *greedy)
+            yield _row(i, "greedy", *greedy, token_entropy=self.trees[i].entropies(greedy[0]).tolist())
             for sample in samples:
                 yield _row(i, "sample", *sample, temperature=1.0, top_p=1.0, top_k=0)
+
+    def perturbed_rows(self, points: Mapping[str, Callable[[NDArray[np.float64]], int]]) -> Iterator[dict[str, Any]]:
+        """Trace records of perturbed greedy sequences. points: kind of row -> function of the token entropies (T,) that names a token.
+
+        The token is replaced by every other one, and the tree goes on greedily. At the longest length the end token has no alternative:
+        nothing changes, which two copies of the greedy sequence say.
+        """
+        for i, (tree, (greedy, _)) in enumerate(zip(self.trees, self.greedy, strict=True)):
+            entropies = tree.entropies(greedy)
+            for kind, point in points.items():
+                at = point(entropies)
+                others = [t for t in range(tree.n_tokens) if t != greedy[at]] if at < tree.max_len - 1 else []
+                for sequence in [tree.greedy_after((*greedy[:at], t)) for t in others] or [greedy, greedy]:
+                    yield {"item_id": f"tree/{i}", "kind": kind, "text": " ".join(map(str, sequence)), "perturbed_at": at}
 
 
 def tree_world(

@@ -54,7 +54,7 @@ from trueline.metrics.conformal import (
     weighted_threshold,
 )
 from trueline.metrics.corp import Corp, corp
-from trueline.metrics.correlation import concordance, kendall, spearman
+from trueline.metrics.correlation import concordance, kendall, pearson, spearman
 from trueline.metrics.curves import CurveBand, Reliability, reliability, risk_coverage_band, roc_curve_band, smooth_reliability
 from trueline.metrics.discretion import (
     Voices,
@@ -224,6 +224,7 @@ __all__ = [
     "null_ece",
     "partial_average_overlap",
     "path_diversity",
+    "pearson",
     "plackett_luce_loglik",
     "prediction_sets",
     "principle_agreement",

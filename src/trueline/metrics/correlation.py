@@ -1,4 +1,4 @@
-"""Rank correlations of a score with a continuous truth: Spearman's rho, Kendall's tau-b, concordance index.
+"""Correlations of a score with a continuous truth: Pearson's r, Spearman's rho, Kendall's tau-b, concordance index.
 
 Spearman 1904; Kendall 1945 (tau-b); Harrell 1982 (concordance). Mid-ranks for ties; nothing is rounded; integer weights are repetition.
 """
@@ -47,6 +47,23 @@ def spearman(
     0.8
     """
     return call(SPEARMAN, scores, truth, weights, clusters, ci, nan_policy)
+
+
+def pearson(
+    scores: ArrayLike,
+    truth: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    ci: CIArgument = "auto",
+    nan_policy: NanPolicy = "raise",
+) -> Estimate:
+    """Pearson's linear correlation. Trap: one outlier can make it. Arguments as in `spearman`.
+
+    >>> round(pearson([1, 2, 3, 4], [1, 3, 2, 4], ci=None).value, 3)
+    0.8
+    """
+    return call(PEARSON, scores, truth, weights, clusters, ci, nan_policy)
 
 
 def kendall(
@@ -100,6 +117,18 @@ def _spearman_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         xx, yy = np.einsum("ij,ij->i", wx, x), np.einsum("ij,ij,ij->i", weights, y, y)
         # Equal scores leave rounding noise of about 1e-32 of the largest possible sum, under real weights.
         noise = 1e-20 * half[:, 0] ** 3
+        return np.asarray(np.where((xx > noise) & (yy > noise), np.einsum("ij,ij->i", wx, y) / np.sqrt(xx * yy), np.nan))
+
+
+def _pearson_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
+    total = weights.sum(axis=1, keepdims=True)
+    # centred and scaled once by the whole sample, so that the replicates' sums do not cancel
+    a, b = ((v - v.mean()) / (v.std() or 1.0) for v in (sample.scores, sample.truth))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x, y = a - weights @ a[:, None] / total, b - weights @ b[:, None] / total
+        wx = weights * x
+        xx, yy = np.einsum("ij,ij->i", wx, x), np.einsum("ij,ij,ij->i", weights, y, y)
+        noise = 1e-20 * total[:, 0]
         return np.asarray(np.where((xx > noise) & (yy > noise), np.einsum("ij,ij->i", wx, y) / np.sqrt(xx * yy), np.nan))
 
 
@@ -172,6 +201,7 @@ def _constant(sample: SortedSample, *, truth_only: bool = False) -> str:
     return f"all {int(sample.multiplicity[used].sum())} {what} are equal: no ranks to compare"
 
 
+PEARSON = Metric("pearson", _pearson_value, truth="real", reason=_constant, bounds=(-1, 1))
 SPEARMAN = Metric("spearman", _spearman_value, truth="real", reason=_constant, bounds=(-1, 1), cells=grid_cells)
 # Counting inversions costs a logarithm more than the other metrics, hence the earlier switch to little bootstraps.
 KENDALL = Metric("kendall", _kendall_value, truth="real", reason=_constant, bounds=(-1, 1), little_from=20_000)

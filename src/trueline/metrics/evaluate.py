@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from trueline.errors import InputError, nearest
 from trueline.metrics._call import CIArgument
 from trueline.metrics.accuracy import ACCURACY_OF_LOSS
-from trueline.metrics.correlation import CONCORDANCE, KENDALL, SPEARMAN
+from trueline.metrics.correlation import CONCORDANCE, KENDALL, PEARSON, SPEARMAN
 from trueline.metrics.ece import DEBIASED_ECE, DEBIASED_SQUARED_ECE, ECE, MCE, SIGNED_ECE
 from trueline.metrics.proper import BRIER, BRIER_SKILL, NLL
 from trueline.metrics.ranking import AUPRC, AUROC, fpr_metric
@@ -32,7 +32,7 @@ METRICS: dict[str, Metric] = {
     for m in (
         ACCURACY_OF_LOSS, AUROC, AUPRC, fpr_metric(), AURC, E_AURC, AUGRC, PRR, PRR_UNCONDITIONAL, selective_risk_metric(),
         coverage_at_risk_metric(), ECE, MCE, SIGNED_ECE, DEBIASED_ECE, DEBIASED_SQUARED_ECE, SMOOTH_ECE,
-        BRIER, BRIER_SKILL, NLL, SPEARMAN, KENDALL, CONCORDANCE,
+        BRIER, BRIER_SKILL, NLL, PEARSON, SPEARMAN, KENDALL, CONCORDANCE,
     )
 }  # fmt: skip
 
