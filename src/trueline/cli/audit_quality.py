@@ -25,7 +25,7 @@ def quality(
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
     json_: Json = False,
 ) -> None:
-    """Which score tells good answers from bad? Correlations, AUROC of low quality and prediction rejection, corrected for the number of tests.
+    """Which score tells good answers from bad? Correlations, AUROC of low quality, prediction rejection; corrected for many tests.
 
     Example: trueline audit quality runs/code --scores sentence_max_nll,sample_vro
     """
@@ -59,6 +59,5 @@ def _print(found: Any, title: str, level: float) -> None:
         p_values = ["\u2013" if math.isnan(p) else f"{p:.2g}" for p in (row.p_pearson, row.p_spearman)]
         table.add_row(plain(row.name), estimates[0], p_values[0], estimates[1], p_values[1], *estimates[2:])
     console.print(table)
-    console.print(
-        plain(f"value [{level:.0%} interval]; p: two-sided, after Holm over {found.n_tests} tests; a useful score is negative", "dim")
-    )
+    note = f"value [{level:.0%} interval]; p: two-sided, after Holm over {found.n_tests} tests; correlations of a useful score are negative"
+    console.print(plain(note, "dim"))

@@ -30,6 +30,10 @@ ModelArgument = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
 ]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Run directory (default: runs/MODEL-TASK). An unfinished run there goes on.")]
+AllowExec = Annotated[
+    bool, typer.Option("--allow-exec", help="Run the programs that the model writes, isolated, to grade them (code: tasks).")
+]
 BaseUrl = Annotated[str | None, typer.Option(help="Of the server of openai:NAME (default: OPENAI_BASE_URL).", show_default=False)]
 ModelOption = Annotated[
     list[str] | None,
@@ -56,9 +60,7 @@ def measure(
     task: TaskArgument,
     estimators: Annotated[str, typer.Option(help="all, or names with commas: sequence_nll,semantic_entropy.")] = "all",
     samples: Annotated[int, typer.Option(help="Sampled answers an item, beside the greedy one.")] = 10,
-    out_: Annotated[
-        Path | None, typer.Option("--out", help="Run directory (default: runs/MODEL-TASK). An unfinished run there goes on.")
-    ] = None,
+    out_: OutOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done and what it costs, then stop.")] = False,
     mapping: Mapped = None,
     skip_bad: SkipBad = False,
@@ -77,9 +79,7 @@ def measure(
     model_option: ModelOption = None,
     max_cost: MaxCost = None,
     budget: BudgetOption = None,
-    allow_exec: Annotated[
-        bool, typer.Option("--allow-exec", help="Run the programs that the model writes, isolated, to grade them (code: tasks).")
-    ] = False,
+    allow_exec: AllowExec = False,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
