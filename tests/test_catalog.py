@@ -28,6 +28,7 @@ from trueline.estimators.fitting import Trained
 from trueline.estimators.loading import load_estimators
 from trueline.estimators.pairs import COMPARED, JUDGED
 from trueline.estimators.similarity import Char3, compare_trace
+from trueline.estimators.verbalized import SCALE
 from trueline.metrics import auroc
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.schema import PERTURBATIONS
@@ -120,6 +121,8 @@ def item_rows(index: int) -> list[Row]:
         {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": probe},
         {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {confidence[0]:.2f}"},
         {**item, "kind": "verbalized_2s", "text": f"Probability: {confidence[1]:.2f}"},
+        {**item, "kind": "verbalized_topk", "text": f"G1: paris\nP1: {confidence[0]:.2f}\nG2: lyon\nP2: 0.01"},
+        {**item, "kind": "verbalized_linguistic", "text": f"Answer: paris\nConfidence: {rng.choice(list(SCALE))}"},
         *({**item, "kind": "selfcheck_prompt", "text": str(rng.choice(["Yes", "No.", "perhaps"]))} for _ in range(N_SAMPLES)),
     ]
 
@@ -420,6 +423,8 @@ def test_wrong_answers_score_higher_when_the_model_reports_what_it_knows(entry: 
             {**item, "kind": "p_true", "options": ["A", "B"], "option_logprobs": np.log([chance, 1 - chance]) - 0.1},
             {**item, "kind": "verbalized_1s", "text": f"Answer: paris\nProbability: {chance:.2f}"},
             {**item, "kind": "verbalized_2s", "text": f"Probability: {chance:.2f}"},
+            {**item, "kind": "verbalized_topk", "text": f"G1: paris\nP1: {chance:.2f}\nG2: lyon\nP2: 0.01"},
+            {**item, "kind": "verbalized_linguistic", "text": f"Confidence: {min(SCALE, key=lambda w: abs(SCALE[w] - chance))}"},
             *({**item, "kind": "sample", "text": "paris"} for _ in range(10)),
             *({**item, "kind": "selfcheck_prompt", "text": "yes" if rng.random() < chance else "no"} for _ in range(10)),
         ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 #: Estimators whose score is 1 - a stated probability of being right, so that it can be checked as it stands.
-STATED = ("p_true", "verbalized_1s", "verbalized_2s", "self_consistency")
+STATED = ("p_true", "verbalized_1s", "verbalized_2s", "verbalized_topk", "verbalized_linguistic", "self_consistency")
 
 #: What is looked at where no estimator is named, in this order: fixed beforehand, since the best of many on the data at hand flatters.
 PREFERRED = ("sequence_nll", "semantic_entropy", "predictive_entropy", "mean_nll", "self_consistency")

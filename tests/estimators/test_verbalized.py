@@ -60,3 +60,39 @@ def test_scores_and_missing() -> None:
         Verbalized().score(trace)
     with pytest.raises(InputError, match="form"):
         Verbalized("3s")
+
+
+@pytest.mark.parametrize(
+    ("reply", "confidence"),
+    [
+        ("Answer: Paris\nConfidence: Almost certain", 0.95),
+        ("Confidence: probably not.", 0.25),
+        ("Confidence: **highly   unlikely**", 0.05),
+        ("confidence: Unlikely", 0.2),
+        ("Confidence: likely, I mean unlikely", float("nan")),
+        ("Confidence: almost certain, highly likely, likely", float("nan")),
+        ("Confidence: likelyish", float("nan")),
+        ("It is likely Paris", float("nan")),
+        ("Confidence:", float("nan")),
+        ("", float("nan")),
+        (None, float("nan")),
+    ],
+)
+def test_expressions(reply, confidence) -> None:
+    assert Verbalized("linguistic").confidence(reply) == pytest.approx(confidence, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "confidence"),
+    [
+        ("G1: Paris\nP1: 0.7\nG2: Lyon\nP2: 0.2", 0.7),
+        ("G1: 1984\nP1: 95 %", 0.95),
+        ("G1: 1984\nP1: \nG2: 0.5", float("nan")),
+        ("G1: 0.5\nG2: 0.25\nP2: 0.1", float("nan")),
+        ("P1: 1.5", float("nan")),
+        ("", float("nan")),
+        (None, float("nan")),
+    ],
+)
+def test_the_best_of_several_guesses(reply, confidence) -> None:
+    assert Verbalized("topk").confidence(reply) == pytest.approx(confidence, nan_ok=True)

@@ -91,6 +91,12 @@ class LawModel:
             if "supported" in question:
                 results.append(RequestResult(greedy=Generation(text=("Yes", "No")[len(question) % 2], finish_reason="eos")))
                 continue
+            if "G1:" in question:
+                results.append(RequestResult(greedy=Generation(text="G1: Kelby\nP1: 0.6\nG2: Morva\nP2: 0.3", finish_reason="eos")))
+                continue
+            if "almost certain" in question:
+                results.append(RequestResult(greedy=Generation(text="Answer: Kelby\nConfidence: likely", finish_reason="eos")))
+                continue
             if "robability" in question:
                 results.append(RequestResult(greedy=Generation(text="Answer: Kelby\nProbability: 0.75", finish_reason="eos")))
                 continue

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from trueline.traces.schema import PERTURBATIONS
 
 #: Probes: one extra prompt an item each, or several answers with one greedy token replaced.
-PROBES = ("p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt", *PERTURBATIONS)
+PROBES = ("p_true", "verbalized_1s", "verbalized_2s", "verbalized_topk", "verbalized_linguistic", "selfcheck_prompt", *PERTURBATIONS)
+#: Probes that are asked only for estimators that were named, never for "all": they cost much beside the answer.
+BY_NAME = frozenset({"verbalized_topk", "verbalized_linguistic", "selfcheck_prompt", *PERTURBATIONS})
 
 
 @dataclass(frozen=True)

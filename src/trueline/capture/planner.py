@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trueline.capture.needs import Needs, union
+from trueline.capture.needs import BY_NAME, Needs, union
 from trueline.errors import InputError
 from trueline.models.base import TOKEN_STATS, ModelShape, SamplingLaw
 from trueline.traces.insides import ATTENTION_COLUMNS, HIDDEN_COLUMNS, layer_at
@@ -23,7 +23,7 @@ _ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_
 #: Alternatives that replace a token, at most.
 N_ALTERNATIVES = 4
 
-_ASKED_FOR = f"it costs {N_ALTERNATIVES} more answers an item and is left out of 'all'; name it to capture it"
+_ASKED_FOR = "it costs further prompts or answers an item and is left out of 'all'; name it to capture it"
 _UNFITTED = "it is trained and not fitted: named, it is captured for but not scored; give name(fit=RUN), a graded run with other items"
 
 
@@ -212,7 +212,7 @@ def make_plan(
     unfitted = {name: _UNFITTED for name, need in needs.items() if need.unfitted and name not in left_out}
     if not strict:  # a capture for the sake of a fit, or for a perturbation, is taken only where it was asked for by name
         left_out |= unfitted
-        left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & set(PERTURBATIONS) and name not in left_out}
+        left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & BY_NAME and name not in left_out}
     served = {name: need for name, need in needs.items() if name not in left_out}
     total = union(served.values())
     left_out |= unfitted

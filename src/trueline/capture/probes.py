@@ -24,6 +24,15 @@ PROMPTS = {
         "What is the probability that your answer is right? Reply with one number from 0.0 to 1.0 and no other words, "
         "in the form\nProbability: <number>"
     ),
+    "verbalized_topk": (
+        "{question}\nGive your 4 best guesses and the probability that each is right, a number from 0.0 to 1.0. Reply in this form "
+        "and with no other words:\nG1: <best guess>\nP1: <its probability>\n... and so on to\nG4: <guess>\nP4: <its probability>"
+    ),
+    "verbalized_linguistic": (
+        "{question}\nReply in exactly two lines and with no other words:\nAnswer: <your answer>\n"
+        "Confidence: <how likely it is that your answer is right, one of: almost certain, highly likely, very good chance, likely, "
+        "probably, better than even, about even, probably not, unlikely, little chance, highly unlikely, almost no chance>"
+    ),
     "selfcheck_prompt": (
         "Context: {sample}\nSentence: {sentence}\nIs the sentence supported by the context above? Reply with yes or no and nothing else."
     ),
@@ -35,7 +44,14 @@ ELICIT = "Read the answer again. Is it right? Reply with yes or no."
 #: Added to the text above for chat models, which would rather explain themselves.
 _INSTRUCTIONS = {"p_true": "\nReply with the letter only."}
 #: What a completion model is left to continue.
-_CUES = {"p_true": "\nLetter:", "verbalized_1s": "\nAnswer:", "verbalized_2s": "\nProbability:", "selfcheck_prompt": "\nReply:"}
+_CUES = {
+    "p_true": "\nLetter:",
+    "verbalized_1s": "\nAnswer:",
+    "verbalized_2s": "\nProbability:",
+    "verbalized_topk": "\nG1:",
+    "verbalized_linguistic": "\nAnswer:",
+    "selfcheck_prompt": "\nReply:",
+}
 
 
 def answer_prompt(item: Item, task: Task) -> Prompt:

@@ -7,7 +7,7 @@ from functools import cache
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
 from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, SET_METRICS
-from trueline.catalog.similarity import SIMILARITIES, TEXT_COMPARISON
+from trueline.catalog.similarity import SIMILARITIES, STATED, TEXT_COMPARISON
 from trueline.catalog.variation import VARIATION
 from trueline.catalog.white_box import WHITE_BOX
 
@@ -83,6 +83,7 @@ ENTRIES: tuple[Entry, ...] = (
     *ESTIMATORS,
     *WHITE_BOX,
     *TEXT_COMPARISON,
+    *STATED,
     *SIMILARITIES,
     *VARIATION,
     *EQUIVALENCES,

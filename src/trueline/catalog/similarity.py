@@ -1,4 +1,4 @@
-"""The estimators that compare texts, and what compares them."""
+"""The estimators that compare texts, what compares them, and further forms of stated confidence."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ _COCOA = "Vashurin et al., arXiv 2502.04964"
 _CHECK = "Manakul, Liusie, Gales, arXiv 2303.08896"
 _UQLM = "uqlm (Apache-2.0, cvs-health)"
 _FOMICHEVA = "Fomicheva et al., arXiv 2005.10608"
+_AT = "trueline.estimators"
+_VERBALIZED = "trueline.estimators.verbalized:Verbalized"
+_TIAN = "Tian et al., arXiv 2305.14975"
+_BASE = "proofs/semantic-and-sampling-baselines.md"
 _PROOF = "proofs/text-comparison.md"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "cocoa_ppl": {"base": "ppl"},
@@ -21,7 +25,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 # fmt: off
 TEXT_COMPARISON = tuple(
-    Entry(name, "estimator", f"trueline.estimators.{target}", summary, source, cost, color, _PROOF, _SETTINGS.get(name, {}))
+    Entry(name, "estimator", f"{_AT}.{target}", summary, source, cost, color, _PROOF, _SETTINGS.get(name, {}))
     for name, target, summary, source, cost, color in (
         ("token_sar", "sar:TokenSAR", "NLL with tokens weighted by relevance", _SAR, "T N", "logprobs"),
         ("sentence_sar", "sar:SentSAR", "NLL of samples, helped by similar ones", _SAR, "M D + M^2 N", "logprobs"),
@@ -37,6 +41,13 @@ TEXT_COMPARISON = tuple(
         ("selfcheck_unigram", "selfcheck:SelfCheckNgram", "the rarest word of a sentence among all samples", _CHECK, "M D", "black"),
         ("selfcheck_ngram", "selfcheck:SelfCheckNgram", "the rarest word pair of a sentence", _CHECK, "M D", "black"),
         ("selfcheck_prompt", "selfcheck:SelfCheckPrompt", "the model says that samples do not support it", _CHECK, "M D + S M D", "black"),
+    )
+)
+STATED = tuple(
+    Entry(name, "estimator", _VERBALIZED, summary, _TIAN, "1 D", "black", _BASE, {"form": name.removeprefix("verbalized_")})
+    for name, summary in (
+        ("verbalized_topk", "1 - the stated probability of the best of four guesses"),
+        ("verbalized_linguistic", "1 - what the stated expression of confidence stands for"),
     )
 )
 SIMILARITIES = tuple(

@@ -1,6 +1,7 @@
 """Verbalised confidence: the probability that the model states for its own answer (Tian et al., arXiv 2305.14975).
 
-1S asks for answer and probability in one reply, 2S for the probability after the answer.
+1S asks for answer and probability in one reply, 2S for the probability after the answer, top-k for four guesses with a probability each
+(the first counts), linguistic for an expression from a scale, whose numbers follow Tian et al.
 """
 
 from __future__ import annotations
@@ -21,6 +22,44 @@ MARKER = r"\b(?:probability|confidence)\s*:"
 
 # a sign and a leading dot belong to the number; "0,85" and "1,000" are ambiguous, so nothing is read from them
 _NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\d,]*,\d)(\s*%)?")
+
+
+#: The probability of the best of several guesses.
+TOPK_MARKER = r"\bP1\s*:"
+
+#: What an expression stands for.
+SCALE = {
+    "almost certain": 0.95,
+    "highly likely": 0.9,
+    "very good chance": 0.8,
+    "likely": 0.7,
+    "probably": 0.7,
+    "better than even": 0.6,
+    "about even": 0.5,
+    "probably not": 0.25,
+    "unlikely": 0.2,
+    "little chance": 0.1,
+    "highly unlikely": 0.05,
+    "almost no chance": 0.02,
+}
+# longest first: "probably not" is no "probably"
+_EXPRESSION = re.compile(r"\b(" + "|".join(sorted(SCALE, key=len, reverse=True)) + r")\b", re.IGNORECASE)
+
+
+def parse_expression(reply: str | None, marker: str = MARKER) -> float:
+    """The confidence that the first expression of ``SCALE`` in the marked line stands for, or NaN when there is none.
+
+    A reply that repeats the scale, or names two expressions, states none.
+
+    >>> parse_expression("Answer: Paris\\nConfidence: Highly likely."), parse_expression("Confidence: certain enough")
+    (0.9, nan)
+    """
+    mark = re.search(marker, reply, re.IGNORECASE) if reply is not None else None
+    if reply is None or mark is None:
+        return float("nan")
+    line = next(iter(reply[mark.end() :].strip().splitlines()), "")
+    found = {SCALE[match[1].lower()] for match in _EXPRESSION.finditer(" ".join(line.split()))}
+    return found.pop() if len(found) == 1 else float("nan")
 
 
 def parse_confidence(reply: str | None, marker: str = MARKER) -> float:
@@ -47,14 +86,18 @@ def parse_confidence(reply: str | None, marker: str = MARKER) -> float:
 
 @dataclass(frozen=True)
 class Verbalized:
-    """1 - the stated confidence; in [0, 1]. ``form``: ``1s`` (answer and probability in one reply) or ``2s`` (asked afterwards)."""
+    """1 - the stated confidence; in [0, 1].
 
-    form: Literal["1s", "2s"] = "1s"
-    marker: str = MARKER
+    form: ``1s`` (answer and probability in one reply), ``2s`` (asked afterwards), ``topk`` (four guesses; the first one's probability),
+    ``linguistic`` (an expression from ``SCALE``).
+    """
+
+    form: Literal["1s", "2s", "topk", "linguistic"] = "1s"
+    marker: str = ""  # pattern before the number; empty: the form's own
 
     def __post_init__(self) -> None:
         """Refuse an unknown form."""
-        choice("form", self.form, ("1s", "2s"))
+        choice("form", self.form, ("1s", "2s", "topk", "linguistic"))
 
     @property
     def needs(self) -> Needs:
@@ -65,5 +108,15 @@ class Verbalized:
         """(n_items,) float64; NaN where no confidence could be read. Raises ``MissingTraceField`` without the probe."""
         rows = generations(trace, f"verbalized_{self.form}")
         score = np.full(trace.n_items, np.nan)
-        score[rows.item] = [1.0 - parse_confidence(text, self.marker) for text in rows.texts]
+        score[rows.item] = [1.0 - self.confidence(text) for text in rows.texts]
         return score + 0.0
+
+    def confidence(self, reply: str | None) -> float:
+        """What one reply states, in [0, 1], or NaN."""
+        if self.form == "linguistic":
+            return parse_expression(reply, self.marker or MARKER)
+        if self.form == "topk":
+            mark = re.search(self.marker or TOPK_MARKER, reply, re.IGNORECASE) if reply is not None else None
+            # without its mark a number may be a guess
+            return float("nan") if reply is None or mark is None else parse_confidence(reply[mark.end() :].split("\n")[0])
+        return parse_confidence(reply, self.marker or MARKER)

@@ -69,7 +69,7 @@ class Task:
     grader: a name known to ``tasks.graders`` ("normalised", "contains", ..., "oracle") or a user's own function.
     grade_oracle, canonical: for tasks whose truth is known: the oracle's grade, and the oracle's equivalence key of an answer.
     paraphrases: other wordings of an item's question as (name, question), where the task knows them.
-    prompts: overrides of probe prompts by name ("p_true", "verbalized_1s", "verbalized_2s", "csl": what is said after an answer).
+    prompts: overrides of probe prompts by name (``capture.PROBES``; "csl": what is said after an answer).
     reasoning: how the reasoning of an output is told from its answer (see ``tasks.thinking.load_splitter``).
     max_new_tokens, stop: defaults for generation. notes: what the loader left out or assumed, for the report.
     """

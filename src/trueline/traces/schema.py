@@ -7,7 +7,17 @@ import pyarrow as pa
 #: Greedy answers in which one token was replaced: at the least certain token, the surest, and the largest rise of entropy.
 PERTURBATIONS = ("perturb_max_entropy", "perturb_min_entropy", "perturb_max_increase")
 #: Kinds of rows. ``greedy`` and ``sample`` answer the item's question; the others are probes about it.
-KINDS = ("greedy", "sample", "p_true", "verbalized_1s", "verbalized_2s", "selfcheck_prompt", *PERTURBATIONS)
+KINDS = (
+    "greedy",
+    "sample",
+    "p_true",
+    "verbalized_1s",
+    "verbalized_2s",
+    "verbalized_topk",
+    "verbalized_linguistic",
+    "selfcheck_prompt",
+    *PERTURBATIONS,
+)
 
 FORMAT_VERSION = 1
 
