@@ -82,6 +82,13 @@ def test_discretion_audit_works_as_shown(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 200
 
 
+def test_grey_area_audit_works_as_shown(tmp_path: Path) -> None:
+    commands = follow(DOCS / "grey-area.md", tmp_path)
+    assert len(commands) == 2
+    for name in ("grey.html", "again.html"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
 def test_contributing_works_as_shown(tmp_path: Path) -> None:
     """The steps of an own package, with the entry point registered as an installer would."""
     ((_, _, toml),) = [block for block in blocks(ROOT / "CONTRIBUTING.md") if block[1] == "pyproject.toml"]

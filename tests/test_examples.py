@@ -51,6 +51,12 @@ def test_audit_discretion(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "discretion.html").stat().st_size > 10_000
 
 
+def test_audit_grey_area(tmp_path: Path) -> None:
+    shown = run_example("audit_grey_area", tmp_path)
+    assert "weakeners less strengtheners: " in shown
+    assert (tmp_path / "out" / "grey-area.html").stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_known_world(tmp_path: Path) -> None:
     shown = run_example("known_world", tmp_path)

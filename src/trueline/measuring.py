@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueline.capture.engine import SHARD_ITEMS, capture
 from trueline.capture.needs import Needs
 from trueline.capture.planner import Plan, make_plan
-from trueline.capture.tally import tally
+from trueline.capturing import Progress, capture_run, check_cost, default_out
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
-from trueline.items import canonical_of, choose, items_table, task_hash
+from trueline.items import canonical_of, choose
 from trueline.models.base import Model, SamplingLaw
 from trueline.run import Run, default_judge
 from trueline.tasks.item import Task
 from trueline.tasks.thinking import load_splitter
-from trueline.traces.rundir import RunDirectory, check_same
+from trueline.traces.rundir import RunDirectory
 
 if TYPE_CHECKING:
     from trueline.estimators.equivalence.base import Equivalence
     from trueline.estimators.similarity import Similarity
 
-Progress = Callable[[str, int, int], None]
 #: Who says that answers mean the same, and how alike texts are.
 Judges = tuple["str | Equivalence | None", "str | Similarity | None"]
 
@@ -117,7 +112,7 @@ def measure(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning)
-    _check_cost(asked, max_cost)
+    check_cost(asked, max_cost)
     load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
     directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
@@ -126,13 +121,9 @@ def measure(
     judges = _judges(made, chosen, equivalence, similarity)
     if on_plan is not None:
         on_plan(made)
-    identity = _identity(asked, chosen, made, seed, limit)
-    with directory.lock():
-        made = _open(directory, chosen, made, identity)
-        _capture(asked, chosen, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
-        _finish(directory, len(chosen.items), asked)
+    shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
+    run = capture_run(asked, chosen, made, out=directory.path, **shared)
     every = estimators == "all" and budget is None
-    run = Run(directory, chosen)
     return _evaluated(run, "all" if every else made.estimators, judges, validate, lambda: run.grade(grader, allow_exec=allow_exec))
 
 
@@ -166,11 +157,6 @@ def check_law(temperature: float, top_p: float, top_k: int) -> SamplingLaw:
     if top_k < 0:
         raise InputError(f"top_k must be 0 (off) or more, got {top_k}")
     return SamplingLaw(float(temperature), float(top_p), int(top_k))
-
-
-def default_out(model_uri: str, task_uri: str) -> Path:
-    """``runs/<model>-<task>`` with the characters of a file name."""
-    return Path("runs") / "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", Path(u).name or u).strip("-") for u in (model_uri, task_uri))
 
 
 def _load(
@@ -256,142 +242,3 @@ def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: Ru
 
 def _name(judge: str | Equivalence | Similarity | None) -> str | None:
     return judge if isinstance(judge, str | None) else judge.name
-
-
-def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None) -> dict[str, Any]:
-    """What decides the content of the trace; two runs with the same identity hold the same answers."""
-    fingerprint = {k: v for k, v in model.fingerprint().items() if k != "versions"}
-    law = made.law
-    return {
-        "model": {"uri": model.uri, "fingerprint": fingerprint},
-        "task": {"name": task.name, "items": len(task.items), "limit": limit, "hash": task_hash(task)},
-        "settings": {
-            "samples": made.n_samples,
-            "law": {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k},
-            "seed": seed,
-            "max_new_tokens": made.max_new_tokens,
-            "shard_items": SHARD_ITEMS,
-            **({} if made.reasoning == "auto" else {"reasoning": made.reasoning}),  # runs made before it was known go on
-        },
-    }
-
-
-def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, Any]) -> Plan:
-    """Begin the run, or check that the one that is there is the same; returns the plan in force."""
-    directory.prepare()
-    old = directory.read_json("run.json")
-    if old is None:
-        directory.write_table("items.parquet", items_table(task.items))
-        directory.write_manifest(_manifest(task, made, identity))
-        return made
-    if old.get("status") == "imported":
-        raise InputError(f"{directory.path} holds imported generations; give another --out to measure a model")
-    wanted = {**identity, "captured": made.captured()}
-    found = {**{k: old.get("identity", {}).get(k) for k in identity}, "captured": old["captured"]}
-    if _covers(old["captured"], made.captured()):
-        found["captured"] = wanted["captured"]
-        if made.n_samples == 0:  # nothing sampled is asked for: any number of samples will do
-            wanted["settings"] = {**wanted["settings"], "samples": found["settings"]["samples"]}
-    check_same(found, wanted, directory.path)
-    return _as_captured(made, old["captured"])
-
-
-def _covers(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    lists = ("greedy_columns", "sample_columns", "probes", "hidden_depths")  # runs of older versions lack the last one
-    return all(set(new.get(k, ())) <= set(old.get(k, ())) for k in lists) and new["samples"] in (0, old["samples"])
-
-
-def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
-    """The plan widened to what the run set out to capture, so that all its shards hold the same columns."""
-    needs = dataclasses.replace(
-        made.needs,
-        greedy=made.needs.greedy | frozenset(captured["greedy_columns"]),
-        sample_columns=made.needs.sample_columns | frozenset(captured["sample_columns"]),
-        probes=made.needs.probes | frozenset(captured["probes"]),
-        depths=made.needs.depths | frozenset(captured.get("hidden_depths", ())),
-    )
-    return dataclasses.replace(made, needs=needs, n_samples=captured["samples"])
-
-
-def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    import trueline
-
-    names = ("numpy", "torch", "transformers", "pyarrow")
-    return {
-        "status": "running",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "trueline": trueline.__version__,
-        "model": identity["model"],
-        "task": {**identity["task"], "grader": _grader_name(task)},
-        "notes": list(task.notes),
-        "settings": {**identity["settings"], "stop": list(task.stop)},
-        "judge": made.judge,
-        "similarity": made.similarity,
-        "identity": identity,
-        "captured": made.captured(),
-        "plan": made.to_json(),
-        "versions": {name: version(name) for name in names},
-    }
-
-
-def _grader_name(task: Task) -> str:
-    return task.grader if isinstance(task.grader, str) else getattr(task.grader, "__qualname__", "custom")
-
-
-def _check_cost(model: Model, max_cost: float | None) -> None:
-    if max_cost is None:
-        return
-    price = getattr(model, "price", None)
-    if price is None:
-        raise InputError(f"max_cost is for models behind a server; {model.uri} costs nothing")
-    if not price.prompt and not price.completion:
-        raise InputError("max_cost needs the prices: give price_prompt and price_completion, per million tokens")
-    if not max_cost > 0:
-        raise InputError(f"max_cost must be above 0, got {max_cost}")
-
-
-def _capture(
-    model: Model,
-    task: Task,
-    made: Plan,
-    run: RunDirectory,
-    seed: int,
-    batch_size: int,
-    max_cost: float | None,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """The engine that fits the model: batches for one in this process, many requests in flight for one behind a server."""
-    from trueline.models.server import ServerModel
-
-    if isinstance(model, ServerModel):
-        from trueline.capture.remote import capture_remote
-
-        capture_remote(model, task, made, run, seed=seed, max_cost=max_cost, progress=progress)
-        return
-    capture(model, task, made, run, seed=seed, batch_size=batch_size, progress=progress)
-
-
-def _finish(directory: RunDirectory, n_items: int, model: Model) -> None:
-    manifest = directory.manifest()
-    manifest["status"] = "complete"
-    manifest["counts"], unclosed = tally(directory, n_items)
-    if unclosed:
-        manifest["unclosed"] = unclosed
-    if (directory.path / "usage.jsonl").exists():
-        manifest["counts"] |= _usage(directory, model)
-    directory.write_manifest(manifest)
-
-
-def _usage(directory: RunDirectory, model: Model) -> dict[str, Any]:
-    from trueline.capture.journal import Ledger
-
-    total = Ledger(directory).total()
-    price = getattr(model, "price", None)
-    paid = {"requests": total.requests, "prompt_tokens": total.prompt_tokens, "completion_tokens": total.completion_tokens}
-    return paid | ({"cost": price.of(total)} if price is not None and price.of(total) else {})
-
-
-def _step(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(step, done, total)

@@ -21,9 +21,10 @@ SUPPORT = Path(__file__).parent.parent / "support"
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {support!r})
+import trueline.capturing as c
 import trueline.measuring as m
 from lawmodel import LawModel, make_task
-m.SHARD_ITEMS = 4
+c.SHARD_ITEMS = 4
 import trueline.capture.engine as engine
 
 class Slow(LawModel):
@@ -34,7 +35,7 @@ class Slow(LawModel):
 original = engine.capture
 def small(*args, **kwargs):
     return original(*args, shard_items=4, **kwargs)
-m.capture = small
+c.capture = small
 print("begin", flush=True)
 m.measure(Slow(), make_task(80), ["sequence_nll", "semantic_entropy"], samples=4, out=sys.argv[1])
 print("end", flush=True)

@@ -5,21 +5,33 @@ from __future__ import annotations
 from trueline.audits.discretion import DiscretionAudit, DiscretionReport
 from trueline.audits.distribution import audit_distribution
 from trueline.audits.incoherence import audit_errors
+from trueline.audits.marker_audit import MarkerAudit, MarkerReport
+from trueline.audits.numeric_markers import NumericMarkerAudit
 from trueline.audits.preferring import Likelihood, RewardModel
 from trueline.audits.principle_oracle import judge_pairs, principle_oracle
 from trueline.audits.principles import LISTS, Principle, load_principles, parse_principles
+from trueline.tasks.marker_tags import Span, strongest, tag_markers
+from trueline.tasks.markers import Marker, load_markers
 
 __all__ = [
     "LISTS",
     "DiscretionAudit",
     "DiscretionReport",
     "Likelihood",
+    "Marker",
+    "MarkerAudit",
+    "MarkerReport",
+    "NumericMarkerAudit",
     "Principle",
     "RewardModel",
+    "Span",
     "audit_distribution",
     "audit_errors",
     "judge_pairs",
+    "load_markers",
     "load_principles",
     "parse_principles",
     "principle_oracle",
+    "strongest",
+    "tag_markers",
 ]

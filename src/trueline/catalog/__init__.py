@@ -22,6 +22,7 @@ _MODELS = (
             ("base", "shipped: completes the corpus of the known world"),
             ("chat", "shipped: answers, refuses sealed facts, states its confidence too high"),
             ("planted-judge", "a reader of planted preferences, for audits whose truth is known; no checkpoint"),
+            ("planted-markers", "an exact reader of markers before answers, for audits whose truth is known; no checkpoint"),
             ("small", "shipped: a fifth of the size, with a tokenizer of its own"),
         )
     ),
@@ -76,6 +77,15 @@ _AUDITS = (
         "what one greedy answer hides: capability, paths, wording, rare harm",
         "Joshi et al., arXiv 2601.07239",
         proof="proofs/stochastic-chaos.md",
+    ),
+    Entry(
+        "grey-area",
+        "audit",
+        "trueline.audits:MarkerAudit",
+        "what expressions of certainty, doubt and source in the prompt do to the answers",
+        "Zhou, Jurafsky and Hashimoto, arXiv 2302.13439",
+        "54 answers an item",
+        proof="proofs/grey-area.md",
     ),
 )
 

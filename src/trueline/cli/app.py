@@ -18,6 +18,7 @@ from trueline.cli.catalog import catalog
 from trueline.cli.check import check
 from trueline.cli.compare import compare
 from trueline.cli.demo import demo
+from trueline.cli.grey_area import grey_area
 from trueline.cli.importing import import_
 from trueline.cli.measure import measure
 from trueline.cli.plan import plan
@@ -85,6 +86,7 @@ app.command()(report)
 audit.command()(errors)
 audit.command()(quality)
 audit.command()(distribution)
+audit.command("grey-area")(grey_area)
 app.add_typer(audit, name="audit")
 app.add_typer(runs, name="runs")
 app.add_typer(plan, name="plan")

@@ -20,11 +20,11 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 def load_model(name: str, **options: Any) -> Model:
-    """Load a shipped checkpoint, computed in float32, or the judge of planted preferences.
+    """Load a shipped checkpoint, computed in float32, or a model of a planted world: the judge of preferences, the reader of markers.
 
     Parameters
     ----------
-    name : {"base", "chat", "small", "planted-judge"}
+    name : {"base", "chat", "small", "planted-judge", "planted-markers"}
         What stands after ``world:``.
     **options
         Passed to the loader of local models.
@@ -38,9 +38,13 @@ def load_model(name: str, **options: Any) -> Model:
         from trueline.knownworld.planted_pairs import PlantedJudge
 
         return PlantedJudge(**options)
+    if name == "planted-markers":
+        from trueline.knownworld.planted_markers import PlantedMarkerModel
+
+        return PlantedMarkerModel(**options)
     from trueline.models.local import load
 
-    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge"]
+    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge", "planted-markers"]
     if name not in known:
         raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
     return load(str(CHECKPOINTS / name), **{"dtype": "float32", "uri": f"world:{name}", **options})

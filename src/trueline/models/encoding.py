@@ -131,8 +131,12 @@ class TextCodec:
             import jinja2
 
             turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
+            begun = turns[-1]["role"] == "assistant"  # the model goes on with its own turn
             try:
-                return self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False), []
+                rendered = self.tokenizer.apply_chat_template(
+                    turns, add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
+                )
+                return rendered, []
             except (jinja2.TemplateError, ValueError, TypeError) as error:
                 raise ModelError(f"the chat template refuses the messages: {error}") from error
         if prompt.text is None:

@@ -200,6 +200,14 @@ class LocalModel:
             scored.append(row[0] if row else np.empty(0))
         return scored
 
+    def continuation(self, text: str) -> list[int]:
+        """Token ids of ``text`` as it goes on after other text. Raises ``ModelError`` when it cannot be tokenised."""
+        return self._codec.continuation(text)
+
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token by itself; part of a character is the replacement character, a special token is empty."""
+        return self._codec.decode([[token] for token in ids])
+
     def _teacher_forced(
         self, prompts: Sequence[list[int] | ModelError], lists: Sequence[list[list[int]] | ModelError]
     ) -> list[list[NDArray[np.float64]] | ModelError]:
