@@ -162,7 +162,7 @@ def test_a_chat_model_goes_on_with_its_turn() -> None:
 
     model = load_model("world:chat")
     turns = (Message("user", "Where was Dotonal born?"), Message("assistant", "I think it is"))
-    ((ids),) = model._codec.encode([Prompt(messages=turns)])  # type: ignore[attr-defined]
+    ((ids),) = model.codec.encode([Prompt(messages=turns)])  # type: ignore[attr-defined]
     text = model.tokenizer.decode(ids)  # type: ignore[attr-defined]
     assert text.endswith("I think it is")
     assert text.count("<|assistant|>") == 1

@@ -202,11 +202,11 @@ class LocalModel:
 
     def continuation(self, text: str) -> list[int]:
         """Token ids of ``text`` as it goes on after other text. Raises ``ModelError`` when it cannot be tokenised."""
-        return self._codec.continuation(text)
+        return self.codec.continuation(text)
 
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """The text of each token by itself; part of a character is the replacement character, a special token is empty."""
-        return self._codec.decode([[token] for token in ids])
+        return self.codec.decode([[token] for token in ids])
 
     def _teacher_forced(
         self, prompts: Sequence[list[int] | ModelError], lists: Sequence[list[list[int]] | ModelError]
