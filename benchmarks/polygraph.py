@@ -33,7 +33,9 @@ def run(python: str, script: str, *arguments: str) -> dict[str, Any]:
 
 
 def peer_environment() -> Path:
-    """The interpreter of an environment with the peer in it; installed once."""
+    """The interpreter of an environment with the peer in it: the one TRUELINE_PEER_PYTHON names, or one that is installed once."""
+    if named := os.environ.get("TRUELINE_PEER_PYTHON"):
+        return Path(named)
     folder = HERE / ".cache" / "peer"
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():

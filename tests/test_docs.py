@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import doctest
 import importlib.util
 import os
 import pkgutil
@@ -87,6 +89,21 @@ def test_grey_area_audit_works_as_shown(tmp_path: Path) -> None:
     assert len(commands) == 2
     for name in ("grey.html", "again.html"):
         assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_every_number_of_the_compatibility_page() -> None:
+    shown = "\n".join(content for language, _, content in blocks(DOCS / "compatibility.md") if language == "pycon")
+    test = doctest.DocTestParser().get_doctest(shown, {}, "compatibility.md", "docs/compatibility.md", 0)
+    said: list[str] = []
+    failed = doctest.DocTestRunner().run(test, out=said.append).failed
+    assert not failed, "".join(said)
+    assert len(test.examples) > 20
+    names: dict[str, list[str]] = {}
+    for entry in ENTRIES:
+        if entry.kind == "estimator" and "compat" in {field.name for field in dataclasses.fields(pkgutil.resolve_name(entry.target))}:
+            names.setdefault(entry.target, []).append(entry.name)
+    assert len(names) > 15
+    assert not [some for some in names.values() if not re.search(rf"({'|'.join(some)})\([\w=,]*compat=", shown)]
 
 
 def test_contributing_works_as_shown(tmp_path: Path) -> None:

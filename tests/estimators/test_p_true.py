@@ -19,7 +19,7 @@ def test_forms() -> None:
     t = trace(pair, None)
     assert PTrue().score(t)[0] == pytest.approx(0.25)
     assert PTrue("one_way").score(t)[0] == pytest.approx(0.4)
-    assert PTrue("log").score(t)[0] == pytest.approx(-np.log(0.6))
+    assert PTrue(compat="lm_polygraph").score(t)[0] == pytest.approx(-np.log(0.6))
     assert np.isnan(PTrue().score(t)[1])
 
 

@@ -17,8 +17,10 @@ def test_distinct_texts_count_once(make) -> None:
     w = np.exp([-1.0, -2.0])
     assert SemanticDensity().score(trace)[0] == pytest.approx(1 - (0.7 * w[0] + 0.1 * w[1]) / w.sum(), abs=1e-9)
     own = np.exp(-0.5)
-    expected = 1 - (0.7 * w[0] + 0.1 * w[1] + own) / (w.sum() + own)
-    assert SemanticDensity(self_term=True).score(trace)[0] == pytest.approx(expected, abs=1e-9)
+    expected = -(0.7 * w[0] + 0.1 * w[1] + own) / (w.sum() + own)
+    assert SemanticDensity(compat="lm_polygraph").score(trace)[0] == pytest.approx(expected, abs=1e-9)
+    every = np.append(w, np.exp(-9.0))
+    assert SemanticDensity(compat="uqlm").score(trace)[0] == pytest.approx(1 - every @ [0.7, 0.1, 0.7] / every.sum(), abs=1e-9)
 
 
 def test_missing_items(make, exact) -> None:

@@ -1,7 +1,8 @@
 """Scores from attention maps of the answer: RAUQ, the attention score, and contextualised sequence likelihood (CSL).
 
 Sources: RAUQ, arXiv 2505.20045; attention score, Sriramanan et al., "LLM-Check" (2024); CSL, Lin, Trivedi, Sun, arXiv 2406.01806.
-LM-Polygraph adds 1 to RAUQ and lets its layers run past the last one in models of 1 or 2 layers; here they stop at the last.
+LM-Polygraph adds 1 to RAUQ (``compat="lm_polygraph"``) and lets its layers run past the last one in models of 1 or 2 layers, where it
+fails; here they stop at the last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from trueline.capture.needs import Needs
 from trueline.errors import InputError
 from trueline.estimators.fitting import Fit, both_classes, hash_ids, labels, state_for
-from trueline.estimators.inputs import OnEmpty, generations, greedy_logprobs, round_scores
+from trueline.estimators.inputs import OnEmpty, choice, generations, greedy_logprobs, round_scores
 from trueline.traces.insides import maps
 from trueline.traces.trace import Trace
 
@@ -34,9 +35,11 @@ class RAUQ:
 
     alpha: float = 0.2  # weight of the token's own probability; the authors take 0.5 for instruct models
     on_empty: OnEmpty = "raise"
+    compat: Literal["", "lm_polygraph"] = ""  # adds 1
 
     def __post_init__(self) -> None:
-        """Refuse alpha outside (0, 1]: at 0 one head without attention makes the score infinite."""
+        """Refuse alpha outside (0, 1] (at 0 one head without attention makes the score infinite) and an unknown ``compat``."""
+        choice("compat", self.compat, ("", "lm_polygraph"))
         if not 0 < self.alpha <= 1:
             raise InputError(f"alpha={self.alpha} must be in (0, 1]")
 
@@ -52,7 +55,7 @@ class RAUQ:
         for i, attention in maps(generations(trace, "greedy"), "attn_prev"):
             if len(logprobs[i]):
                 scores[i] = rauq(logprobs[i], attention, self.alpha)
-        return scores
+        return scores + 1.0 if self.compat else scores
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,12 @@ def _cluster_rows(trace: Trace, index: NDArray[np.int64], counts: NDArray[np.int
     return label
 
 
+def cluster_with_greedy(item: ItemJudgement, used: NDArray[np.int64], rule: Rule) -> NDArray[np.int64]:
+    """(1 + n,) int64 labels of the greedy answer, which comes first, and the n samples ``used``, positions among the item's draws."""
+    texts = np.concatenate([[item.greedy_index], item.text_index[used]])
+    return cluster(item.probs[np.ix_(texts, texts)], rule)
+
+
 def verdict_blocks(trace: Trace, counts: NDArray[np.int64], least: int = 1) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Verdicts among samples, items of equal M together: (items (n,) int64, probs (n, M, M, 3) float64), ``BLOCK`` at most."""
     verdicts = judgements(trace)

@@ -21,14 +21,19 @@ class CoCoA:
     r""":math:`u(y) \cdot \frac1M \sum_m (1 - s(y, s_m))`, in nats.
 
     base: the uncertainty u of the greedy answer: ``msp`` its sequence NLL, ``ppl`` its mean NLL, ``mte`` its mean token entropy.
+    ``compat="uqlm"`` (``msp`` or ``ppl``): 1 - exp(-u) times the mean of 0.5 + s / 2, a product of confidences; s a cosine.
     """
 
     base: Base = "msp"
     on_empty: OnEmpty = "raise"
+    compat: Literal["", "uqlm"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown base."""
+        """Refuse unknown options, and ``mte`` in uqlm's form."""
         choice("base", self.base, ("msp", "ppl", "mte"))
+        choice("compat", self.compat, ("", "uqlm"))
+        if self.compat and self.base == "mte":
+            raise InputError("compat='uqlm' multiplies a probability; choose base='msp' or base='ppl'")
 
     @property
     def needs(self) -> Needs:
@@ -45,7 +50,8 @@ class CoCoA:
         else:
             logprobs = greedy_logprobs(trace, self.on_empty)
             u = -(logprobs.sum() if self.base == "msp" else logprobs.mean())
-        return round_scores(u * mean_distances(trace))
+        distance = mean_distances(trace)
+        return round_scores(1.0 - np.exp(-u) * (1.0 - distance / 2.0) if self.compat else u * distance)
 
 
 def mean_distances(trace: Trace) -> NDArray[np.float64]:

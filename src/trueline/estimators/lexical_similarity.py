@@ -1,7 +1,8 @@
 """Lexical similarity: how much the wording of the sampled answers overlaps (Fomicheva et al., arXiv 2005.10608).
 
 ROUGE: Lin, "ROUGE: a package for automatic evaluation of summaries" (2004), tokenised and Porter-stemmed as Google's rouge-score.
-BLEU: Papineni et al. (2002), sentence level, without smoothing. LM-Polygraph weighs the orders of a three-word text .33 each; here equally.
+BLEU: Papineni et al. (2002), sentence level, without smoothing. LM-Polygraph weighs the orders of a three-word text .33 each
+(``compat="lm_polygraph"``); here equally.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import Literal
 
@@ -36,10 +37,12 @@ class LexicalSimilarity:
     """
 
     metric: Metric = "rougeL"
+    compat: Literal["", "lm_polygraph"] = ""  # changes BLEU alone
 
     def __post_init__(self) -> None:
-        """Refuse an unknown metric."""
+        """Refuse unknown options."""
         choice("metric", self.metric, METRICS)
+        choice("compat", self.compat, ("", "lm_polygraph"))
 
     @property
     def needs(self) -> Needs:
@@ -50,7 +53,8 @@ class LexicalSimilarity:
         """(n_items,) float64; NaN for an item with fewer than 2 samples. Raises ``MissingTraceField``, ``InputError`` (no item with 2)."""
         score = np.full(trace.n_items, np.nan)
         # equal pairs recur between items and within them: each is compared once
-        compare = lru_cache(maxsize=1 << 18)({"rougeL": rouge_l_tokens, "rouge1": rouge_1_tokens, "bleu": bleu}[self.metric])
+        own_bleu = partial(bleu, compat=self.compat)
+        compare = lru_cache(maxsize=1 << 18)({"rougeL": rouge_l_tokens, "rouge1": rouge_1_tokens, "bleu": own_bleu}[self.metric])
         split: Callable[[str], Tokens] = lru_cache(maxsize=1 << 16)(_white_space if self.metric == "bleu" else rouge_tokens)
         for i, texts in sample_texts(trace):
             tokens = [split(text) for text in texts]
@@ -75,7 +79,7 @@ def _mean_ordered(texts: Sequence[Tokens], compare: Compare) -> float:
     return sum(compare(reference, hypothesis) for reference, hypothesis in pairs) / len(pairs)
 
 
-def bleu(reference: Tokens, hypothesis: Tokens) -> float:
+def bleu(reference: Tokens, hypothesis: Tokens, compat: str = "") -> float:
     """Geometric mean of the clipped n-gram precisions up to min(4, shorter length), times brevity penalty; 0 if an order has no match."""
     n_orders = min(4, len(reference), len(hypothesis))
     if n_orders == 0:
@@ -88,7 +92,8 @@ def bleu(reference: Tokens, hypothesis: Tokens) -> float:
             return 0.0
         logs += float(np.log(hits / given.total()))
     penalty = min(0.0, 1.0 - len(reference) / len(hypothesis))
-    return float(np.exp(logs / n_orders + penalty))
+    weight = 0.33 if compat and n_orders == 3 else 1.0 / n_orders
+    return float(np.exp(logs * weight + penalty))
 
 
 def _ngrams(words_: Tokens, n: int) -> Counter[Tokens]:

@@ -13,22 +13,29 @@ from trueline.errors import InputError
 from trueline.estimators.inputs import choice, generations
 from trueline.traces.trace import Trace
 
-Form = Literal["two_way", "one_way", "log"]
-FORMS = ("two_way", "one_way", "log")
+Form = Literal["two_way", "one_way"]
+Compat = Literal["", "lm_polygraph", "uqlm"]
+FORMS = ("two_way", "one_way")
+COMPATS = ("", "lm_polygraph", "uqlm")
 
 
 @dataclass(frozen=True)
 class PTrue:
     """Uncertainty from the log-probs of the options "True" (first) and "False" (second) of the probe.
 
-    form: ``two_way`` 1 - P(A) / (P(A) + P(B)) in [0, 1]; ``one_way`` 1 - P(A); ``log`` -log P(A), as LM-Polygraph returns.
+    form: ``two_way`` 1 - P(A) / (P(A) + P(B)) in [0, 1]; ``one_way`` 1 - P(A).
+    ``compat="lm_polygraph"``: -log P(A). ``compat="uqlm"`` looks at the likelier option alone: 1 - P(A), or P(B) where B is likelier.
     """
 
     form: Form = "two_way"
+    compat: Compat = ""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown form."""
+        """Refuse unknown options, and a form beside ``compat``."""
         choice("form", self.form, FORMS)
+        choice("compat", self.compat, COMPATS)
+        if self.compat and self.form != "two_way":
+            raise InputError(f"compat={self.compat!r} has its own form; leave form at its default")
 
     @property
     def needs(self) -> Needs:
@@ -50,16 +57,21 @@ class PTrue:
             bad = trace.item_ids[int(rows.item[asked][broken][0])]
             raise InputError(f"item {bad!r}: an option of its P(True) probe has log-prob {pair[broken][0].tolist()}; expected at most 0")
         score = np.full(trace.n_items, np.nan)
-        score[rows.item[asked]] = p_true_uncertainty(pair[:, 0], pair[:, 1], self.form)
+        score[rows.item[asked]] = p_true_uncertainty(pair[:, 0], pair[:, 1], self.form, self.compat)
         return score
 
 
-def p_true_uncertainty(logprob_true: ArrayLike, logprob_false: ArrayLike, form: Form = "two_way") -> NDArray[np.float64]:
-    """Uncertainty from the log-probs (...) float64 of the two options, in the given form; NaN when both are -inf (``two_way``)."""
+def p_true_uncertainty(
+    logprob_true: ArrayLike, logprob_false: ArrayLike, form: Form = "two_way", compat: Compat = ""
+) -> NDArray[np.float64]:
+    """Uncertainty from the log-probs (...) float64 of the two options, as in ``PTrue``; NaN when both are -inf (``two_way``)."""
     choice("form", form, FORMS)
+    choice("compat", compat, COMPATS)
     true, false = np.asarray(logprob_true, dtype=np.float64), np.asarray(logprob_false, dtype=np.float64)
-    if form == "log":
+    if compat == "lm_polygraph":
         return -true + 0.0
+    if compat == "uqlm":
+        return np.where(true >= false, -np.expm1(np.minimum(true, 0.0)), np.exp(np.minimum(false, 0.0))) + 0.0
     if form == "one_way":
         return -np.expm1(np.minimum(true, 0.0))
     total = np.logaddexp(true, false)

@@ -1,19 +1,20 @@
 """Semantic density: how much probability lies near the meaning of the greedy answer (Qiu and Miikkulainen, arXiv 2405.13845).
 
-LM-Polygraph adds the greedy answer itself with kernel 1 (``self_term=True``) and returns minus the density; the published cut-off on the
-distance can never bind and is left out.
+LM-Polygraph adds the greedy answer itself with kernel 1 and returns minus the density; uqlm averages all samples, repeated texts included.
+The published cut-off on the distance can bind in neither and is left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueline.capture.needs import Needs
 from trueline.errors import InputError
-from trueline.estimators.inputs import OnEmpty, generations, greedy_logprobs, judgements, round_scores, sample_logprobs
+from trueline.estimators.inputs import OnEmpty, choice, generations, greedy_logprobs, judgements, round_scores, sample_logprobs
 from trueline.traces.trace import Trace
 
 
@@ -22,17 +23,23 @@ class SemanticDensity:
     r"""1 - :math:`\sum_m w_m K_m / \sum_m w_m` over the distinct sample texts (first occurrence); in [0, 1].
 
     w = exp(l / T); K = 1 - (P(contradict) + P(neutral) / 2), premise the greedy answer, hypothesis the sample.
+    ``compat="lm_polygraph"``: the greedy answer itself counts, with K = 1, and the score is minus the density, in [-1, 0].
+    ``compat="uqlm"``: every sample counts, not every text.
     """
 
-    self_term: bool = False  # add the greedy answer itself, K = 1
     on_empty: OnEmpty = "raise"
+    compat: Literal["", "lm_polygraph", "uqlm"] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown ``compat``."""
+        choice("compat", self.compat, ("", "lm_polygraph", "uqlm"))
 
     @property
     def needs(self) -> Needs:
         """The greedy answer, two samples with log-probs, and the verdicts between them."""
         columns = frozenset({"text", "token_logprobs"})
         return Needs(
-            greedy=columns if self.self_term else frozenset({"text"}),
+            greedy=columns if self.compat == "lm_polygraph" else frozenset({"text"}),
             samples=2,
             sample_columns=columns,
             equivalence=frozenset({"greedy_samples"}),
@@ -46,7 +53,8 @@ class SemanticDensity:
         generations(trace, "greedy")
         verdicts = judgements(trace)
         rows = sample_logprobs(trace, self.on_empty)
-        own = greedy_logprobs(trace, self.on_empty).mean() if self.self_term else np.full(trace.n_items, np.nan)
+        itself = self.compat == "lm_polygraph"
+        own = np.exp(greedy_logprobs(trace, self.on_empty).mean()) if itself else np.zeros(trace.n_items)
         start = np.searchsorted(rows.item, np.arange(trace.n_items + 1))
         texts, first = trace.samples.texts, trace.samples.offsets
         score = np.full(trace.n_items, np.nan)
@@ -55,11 +63,11 @@ class SemanticDensity:
             used = [k for k in range(start[i], start[i + 1]) if item is not None and item.text_index[rows.row[k] - first[i]] >= 0]
             if item is None or item.greedy_index < 0 or span.stop - span.start < 2 or not used:
                 continue
-            distinct = list({texts[rows.row[k]]: k for k in reversed(used)}.values())
+            distinct = used if self.compat == "uqlm" else list({texts[rows.row[k]]: k for k in reversed(used)}.values())
             kernel = verdict_kernel(item.probs[item.greedy_index, item.text_index[rows.row[distinct] - first[i]]])
             weight = np.exp(rows.logprob[distinct] / rows.n_tokens[distinct])
-            score[i] = 1.0 - density(kernel, weight, float(np.exp(own[i])) if self.self_term else 0.0)
-        return round_scores(score)
+            score[i] = 1.0 - density(kernel, weight, float(own[i]))
+        return round_scores(score - 1.0 if itself else score)
 
 
 def verdict_kernel(probs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 Sources: Kuhn, Gal, Farquhar, arXiv 2302.09664; Farquhar et al., Nature 630 (2024), whose weighting is ``"rao"``. The estimators that go by
 this name differ; each is an option here: ``rao`` (default), ``monte_carlo`` (LM-Polygraph), ``cluster_mean`` (2302.09664 as printed), and
-``weights="count"`` for the discrete form.
+``weights="count"`` for the discrete form; ``compat`` sets all options of a library at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
 from trueline.errors import InputError
-from trueline.estimators.clusters import RULES, Rule, sample_clusters
-from trueline.estimators.inputs import OnEmpty, choice, require_two, round_scores, sample_logprobs
+from trueline.estimators.clusters import RULES, Rule, cluster_with_greedy, sample_clusters
+from trueline.estimators.inputs import OnEmpty, choice, generations, greedy_logprobs, judgements, require_two, round_scores, sample_logprobs
 from trueline.traces.trace import Trace
 
 Weights = Literal["logprob", "count"]
@@ -34,7 +34,9 @@ class SemanticEntropy:
     ``cluster_mean``: :math:`-\frac{1}{|C|} \sum_c \log \sum_{n \in c} e^{l_n}`.
     ``weights="count"``: discrete semantic entropy, :math:`-\sum_c \frac{n_c}{N} \log \frac{n_c}{N}`; needs texts alone, at most log N.
 
-    ``normalize=True`` divides by log N (uqlm reports 1 minus that). Identical answers give exactly 0 (``rao`` and discrete).
+    ``normalize=True`` divides by log N. Identical answers give exactly 0 (``rao`` and discrete).
+    ``compat="lm_polygraph"``: ``monte_carlo`` (discrete with ``weights="count"``). ``compat="uqlm"``: 1 minus its confidence, the greedy
+    answer counted as one more sample, entailment one way, weights exp(l_n / T_n) or counts, divided by log (N + 1).
     """
 
     weights: Weights = "logprob"
@@ -45,9 +47,15 @@ class SemanticEntropy:
     rule: Rule = "strict"
     any_law: bool = False
     on_empty: OnEmpty = "raise"
+    compat: Literal["", "lm_polygraph", "uqlm"] = ""
 
     def __post_init__(self) -> None:
         """Refuse unknown options and combinations without a meaning."""
+        choice("compat", self.compat, ("", "lm_polygraph", "uqlm"))
+        fixed = ("estimator", "length_normalize", "normalize", "rule", *(("unique",) if self.compat == "uqlm" else ()))
+        given = [name for name in fixed if getattr(self, name) != getattr(SemanticEntropy, name)]
+        if self.compat and given:
+            raise InputError(f"compat={self.compat!r} sets {', '.join(given)} itself; leave it at its default")
         choice("weights", self.weights, ("logprob", "count"))
         choice("estimator", self.estimator, ESTIMATORS)
         choice("rule", self.rule, RULES)
@@ -55,14 +63,24 @@ class SemanticEntropy:
             raise InputError(
                 "weights='count' uses no log-probs, so estimator and length_normalize do not apply; leave them at their defaults"
             )
-        if self.unique and self.estimator != "monte_carlo":
+        if self.unique and not self._monte_carlo:
             raise InputError("unique=True belongs to estimator='monte_carlo'")
 
     @property
+    def _monte_carlo(self) -> bool:
+        return self.weights == "logprob" and (self.estimator == "monte_carlo" or self.compat == "lm_polygraph")
+
+    @property
     def needs(self) -> Needs:
-        """Two samples and verdicts among them; log-probs unless ``weights="count"``; the model's own law for ``monte_carlo``."""
+        """Two samples and verdicts among them; log-probs unless ``weights="count"``; the model's own law for ``monte_carlo``.
+
+        With ``compat="uqlm"`` the same of the greedy answer.
+        """
         columns = {"text"} if self.weights == "count" else {"text", "token_logprobs"}
-        law = self.estimator == "monte_carlo" and not self.any_law
+        if self.compat == "uqlm":
+            both, verdicts = frozenset(columns), frozenset({"samples", "greedy_samples"})
+            return Needs(greedy=both, samples=2, sample_columns=both, equivalence=verdicts)
+        law = self._monte_carlo and not self.any_law
         return Needs(samples=2, sample_columns=frozenset(columns), equivalence=frozenset({"samples"}), model_law=law)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
@@ -70,14 +88,16 @@ class SemanticEntropy:
 
         Raises ``MissingTraceField`` (no verdicts), ``LawError``, ``EmptySequenceError``, ``InputError`` (bad log-probs, no item with 2).
         """
+        if self.compat == "uqlm":
+            return round_scores(_uqlm(trace, self.weights, self.on_empty))
         rows = weighted_samples(trace, self.weights, self.rule, self.length_normalize, self.on_empty, self.needs.model_law)
-        if self.weights == "count" or self.estimator == "rao":
+        if self._monte_carlo:
+            mass = rows.cluster_log_mass(_first_occurrence(trace, rows) if self.unique else None)
+            value = -np.bincount(rows.item, weights=mass[rows.cluster], minlength=trace.n_items) / np.maximum(rows.counts, 1)
+        elif self.estimator == "rao":
             share = rows.cluster_shares()
             plogp = share * np.log(np.where(share > 0, share, 1.0))
             value = -np.bincount(rows.item_of_cluster, weights=plogp, minlength=trace.n_items).astype(np.float64)
-        elif self.estimator == "monte_carlo":
-            mass = rows.cluster_log_mass(_first_occurrence(trace, rows) if self.unique else None)
-            value = -np.bincount(rows.item, weights=mass[rows.cluster], minlength=trace.n_items) / np.maximum(rows.counts, 1)
         else:
             n_clusters = np.bincount(rows.item_of_cluster, minlength=trace.n_items)
             sums = np.bincount(rows.item_of_cluster, weights=rows.cluster_log_mass(None), minlength=trace.n_items)
@@ -85,6 +105,32 @@ class SemanticEntropy:
         if self.normalize:
             value = value / np.log(np.maximum(rows.counts, 2))
         return round_scores(np.where(rows.counts >= 2, value, np.nan))
+
+
+def _uqlm(trace: Trace, weights: Weights, on_empty: OnEmpty) -> NDArray[np.float64]:
+    """(n_items,) float64 in [0, 1]; NaN without a greedy answer or with fewer than 2 usable samples."""
+    generations(trace, "greedy")
+    logweight, own = np.zeros(len(trace.samples)), np.zeros(trace.n_items)
+    if weights == "logprob":
+        rows = sample_logprobs(trace, on_empty)
+        logweight[:] = np.nan
+        logweight[rows.row] = rows.logprob / rows.n_tokens
+        own = greedy_logprobs(trace, on_empty).mean()
+    counts, score = np.zeros(trace.n_items, dtype=np.int64), np.full(trace.n_items, np.nan)
+    for i, item in enumerate(judgements(trace).items):
+        if item is None:
+            continue
+        drawn = logweight[trace.samples.offsets[i] : trace.samples.offsets[i + 1]]
+        used = np.flatnonzero((item.text_index >= 0) & ~np.isnan(drawn))
+        counts[i] = len(used)
+        if item.greedy_index < 0 or len(used) < 2 or np.isnan(own[i]):
+            continue
+        logs = np.concatenate([[own[i]], drawn[used]])
+        mass = np.exp(logs - logs.max())
+        share = np.bincount(cluster_with_greedy(item, used, "either"), weights=mass / mass.sum())
+        score[i] = -(share * np.log(np.where(share > 0, share, 1.0))).sum() / np.log(len(logs))
+    require_two(counts)
+    return score
 
 
 @dataclass(frozen=True)

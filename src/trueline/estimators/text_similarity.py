@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
+from trueline.errors import InputError
 from trueline.estimators.cocoa import mean_distances
 from trueline.estimators.inputs import choice, generations, require_two, round_scores, similarities
 from trueline.traces.trace import Trace
@@ -22,13 +23,18 @@ class TextSimilarity:
     """1 - mean similarity, in [0, 1]: of the greedy answer to the samples (``reference="greedy"``) or over pairs of samples.
 
     With a sentence encoder it is the cosine score, with ``bertscore:PATH`` the BERTScore of uqlm.
+    ``compat="uqlm"`` halves the distance, as its cosine score (0.5 + cosine / 2) does; its BERTScore needs no ``compat``.
     """
 
     reference: Literal["greedy", "samples"] = "greedy"
+    compat: Literal["", "uqlm"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown reference."""
+        """Refuse unknown options."""
         choice("reference", self.reference, ("greedy", "samples"))
+        choice("compat", self.compat, ("", "uqlm"))
+        if self.compat and self.reference == "samples":
+            raise InputError("uqlm compares the greedy answer with the samples; compat='uqlm' wants reference='greedy'")
 
     @property
     def needs(self) -> Needs:
@@ -42,7 +48,8 @@ class TextSimilarity:
         """(n_items,) float64; NaN for an item with fewer than 2 samples. Raises ``MissingTraceField`` (no texts, no similarities)."""
         generations(trace, "sample").require("text")
         if self.reference == "greedy":
-            return round_scores(mean_distances(trace))
+            distance = mean_distances(trace)
+            return round_scores(distance / 2.0 if self.compat else distance)
         values = similarities(trace, "samples")
         require_two(np.array([0 if v is None else 2 for v in values]))
         return round_scores(np.array([np.nan if v is None else 1.0 - v.mean() for v in values], dtype=np.float64))

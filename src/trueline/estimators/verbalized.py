@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
+from trueline.errors import InputError
 from trueline.estimators.inputs import choice, generations
 from trueline.traces.trace import Trace
 
@@ -62,11 +63,11 @@ def parse_expression(reply: str | None, marker: str = MARKER) -> float:
     return found.pop() if len(found) == 1 else float("nan")
 
 
-def parse_confidence(reply: str | None, marker: str = MARKER) -> float:
+def parse_confidence(reply: str | None, marker: str = MARKER, *, as_written: bool = False) -> float:
     """The stated confidence in [0, 1], or NaN when the reply states none.
 
     The first number of the marked field counts; a percent sign right after it (blanks allowed) divides it by 100; a value outside
-    [0, 1] is missing, never clipped.
+    [0, 1] is missing, never clipped. ``as_written``: the bare number, whatever it is, as LM-Polygraph takes it.
 
     >>> parse_confidence("Answer: 1984. Probability: 95%"), parse_confidence("150%")
     (0.95, nan)
@@ -80,6 +81,8 @@ def parse_confidence(reply: str | None, marker: str = MARKER) -> float:
     match = _NUMBER.match((reply[mark.end() :] if mark else reply)[number.start() :])
     if match is None:
         return float("nan")
+    if as_written:
+        return float(match[1])
     value = float(match[1]) / (100.0 if match[2] else 1.0)
     return value if 0.0 <= value <= 1.0 else float("nan")
 
@@ -90,14 +93,19 @@ class Verbalized:
 
     form: ``1s`` (answer and probability in one reply), ``2s`` (asked afterwards), ``topk`` (four guesses; the first one's probability),
     ``linguistic`` (an expression from ``SCALE``).
+    ``compat="lm_polygraph"`` (``1s``, ``2s``): 1 - the number as written, without a check of its range: "95%" gives -94.
     """
 
     form: Literal["1s", "2s", "topk", "linguistic"] = "1s"
     marker: str = ""  # pattern before the number; empty: the form's own
+    compat: Literal["", "lm_polygraph"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown form."""
+        """Refuse unknown options, and ``compat`` for a form that reads no bare number."""
         choice("form", self.form, ("1s", "2s", "topk", "linguistic"))
+        choice("compat", self.compat, ("", "lm_polygraph"))
+        if self.compat and self.form not in ("1s", "2s"):
+            raise InputError(f"compat={self.compat!r} is for form='1s' and form='2s'; LM-Polygraph has no form={self.form!r} like this one")
 
     @property
     def needs(self) -> Needs:
@@ -112,11 +120,11 @@ class Verbalized:
         return score + 0.0
 
     def confidence(self, reply: str | None) -> float:
-        """What one reply states, in [0, 1], or NaN."""
+        """What one reply states, in [0, 1], or NaN (with ``compat`` any number)."""
         if self.form == "linguistic":
             return parse_expression(reply, self.marker or MARKER)
         if self.form == "topk":
             mark = re.search(self.marker or TOPK_MARKER, reply, re.IGNORECASE) if reply is not None else None
             # without its mark a number may be a guess
             return float("nan") if reply is None or mark is None else parse_confidence(reply[mark.end() :].split("\n")[0])
-        return parse_confidence(reply, self.marker or MARKER)
+        return parse_confidence(reply, self.marker or MARKER, as_written=bool(self.compat))

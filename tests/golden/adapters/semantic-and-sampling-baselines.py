@@ -110,7 +110,7 @@ PURE: dict[str, Callable[[list[list[float]]], float]] = {
 }
 GREEDY_JUDGED = {
     "noncontradiction_confidence": Contradiction(),
-    "semantic_density_lmp": SemanticDensity(self_term=True),
+    "semantic_density_lmp": SemanticDensity(compat="lm_polygraph"),
     "semantic_density_uncertainty": SemanticDensity(),
     "exact_match_disagreement": SelfConsistency(reference="greedy"),
 }
@@ -185,9 +185,8 @@ def _from_laws(trace: Trace) -> dict[str, Any]:
         **negentropy,
         f"mean_top{K}_entropy_renormalised": _score(TopKEntropy(K), trace) * np.log(K),
         "mean_probability_margin": 1.0 - _score(TopKMargin(), trace),
-        # LM-Polygraph: not negated, and -log V where the divergence has +log V
-        "renyi_neg_alpha0.5_T2_lmp": -_score(RenyiUncertainty(), trace) - 2 * np.log(trace.greedy.ragged("token_n_finite")[0][0]),
-        "fisher_rao_T2_lmp": -_score(FisherRaoUncertainty(), trace),
+        "renyi_neg_alpha0.5_T2_lmp": _score(RenyiUncertainty(compat="lm_polygraph"), trace),
+        "fisher_rao_T2_lmp": _score(FisherRaoUncertainty(compat="lm_polygraph"), trace),
     }
 
 
@@ -235,7 +234,7 @@ def _from_samples(trace: Trace, inputs: Inputs, greedy: Mapping[str, float]) -> 
     scores["selfcheck_nli"] = float(selfcheck_nli([inputs["greedy_sample_nli"]["forward"]])[0])
     scores["noncontradiction_confidence"] = 1.0 - _score(Contradiction(), trace)
     scores["semantic_density_uncertainty"] = _score(SemanticDensity(), trace)
-    scores["semantic_density_lmp"] = _score(SemanticDensity(self_term=True), trace) - 1.0
+    scores["semantic_density_lmp"] = _score(SemanticDensity(compat="lm_polygraph"), trace)
     return scores
 
 
@@ -293,7 +292,7 @@ def _parsing(inputs: Inputs) -> dict[str, Any]:
 def _p_true(inputs: Inputs) -> dict[str, Any]:
     value = partial(p_true_uncertainty, inputs["logprob_true"], inputs["logprob_false"])
     return {
-        "lm_polygraph_ptrue": float(value("log")),
+        "lm_polygraph_ptrue": float(value(compat="lm_polygraph")),
         "one_minus_p_true": float(value("one_way")),
         "one_minus_p_true_two_way": float(value("two_way")),
     }
