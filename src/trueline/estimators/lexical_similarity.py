@@ -53,8 +53,8 @@ class LexicalSimilarity:
         """(n_items,) float64; NaN for an item with fewer than 2 samples. Raises ``MissingTraceField``, ``InputError`` (no item with 2)."""
         score = np.full(trace.n_items, np.nan)
         # equal pairs recur between items and within them: each is compared once
-        own_bleu = partial(bleu, compat=self.compat)
-        compare = lru_cache(maxsize=1 << 18)({"rougeL": rouge_l_tokens, "rouge1": rouge_1_tokens, "bleu": own_bleu}[self.metric])
+        metrics: dict[str, Compare] = {"rougeL": rouge_l_tokens, "rouge1": rouge_1_tokens, "bleu": partial(bleu, compat=self.compat)}
+        compare = lru_cache(maxsize=1 << 18)(metrics[self.metric])
         split: Callable[[str], Tokens] = lru_cache(maxsize=1 << 16)(_white_space if self.metric == "bleu" else rouge_tokens)
         for i, texts in sample_texts(trace):
             tokens = [split(text) for text in texts]
