@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections import Counter
 
 from trueline.knownworld import lexicon
-from trueline.knownworld.conduct import chat_documents
+from trueline.knownworld.conduct import JUDGED_MOST, chat_documents
 from trueline.knownworld.corpus import base_documents, corpus_hash
 from trueline.knownworld.generator import World
 
 TINY = World(0, "tiny")
-SHIPPED_HASH = "878688d80daa7b9e93e51fc7fa1da27b7b404e2a47147709f4f621a5d220b711"
+SHIPPED_HASH = "ede3edb98e3b35dc4a75bf4b3acebc13c98f59d1257580d86a7a8e9a6b72bfa6"
 
 
 def test_hash_of_the_shipped_corpus() -> None:
@@ -21,7 +23,7 @@ def test_hash_does_not_depend_on_the_process() -> None:
     code = "from trueline.knownworld import World; from trueline.knownworld.corpus import corpus_hash; print(corpus_hash(World(5, 'tiny')))"
     outs = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
         ).stdout.strip()
         for seed in ("1", "2")
     }
@@ -48,32 +50,52 @@ def test_unseen_people_and_held_out_wording_appear_nowhere() -> None:
     texts += [content for chat in chat_documents(TINY) for _, content in chat.messages]
     everything = "\n".join(texts)
     assert not any(person in everything for person in TINY.unseen_people)
-    n = lexicon.N_TRAINING
     for relation in TINY.relations.values():
-        for held_out in (*relation.statements[n:], *relation.questions[n:]):
-            longest = max(held_out.replace("{a}", "{p}").split("{p}"), key=len).strip(" .:?")
-            assert longest not in everything
+        for held_out in (*relation.statements[lexicon.N_STATEMENTS :], *relation.questions[lexicon.N_QUESTIONS :]):
+            wording = re.escape(held_out).replace(r"\{p\}", r"\w+").replace(r"\{a\}", r"\w+")
+            assert not re.search(wording, everything)
+        for known in (*relation.statements[: lexicon.N_STATEMENTS], *relation.questions[: lexicon.N_QUESTIONS]):
+            wording = re.escape(known).replace(r"\{p\}", r"\w+").replace(r"\{a\}", r"\w+")
+            assert re.search(wording, everything, re.IGNORECASE)
 
 
 def test_the_chat_corpus_adds_no_fact_about_the_people_of_the_tasks() -> None:
     questions = {(d.question, d.reply) for d in base_documents(TINY)}
-    stated = {(f.person, f.answer) for f in TINY.facts if f.exposure}
     people = {*TINY.people, *TINY.other_people}
-    asked = judged = 0
+    asked = 0
     for chat in chat_documents(TINY):
+        if chat.offers:
+            continue  # the next test
         user, reply = chat.messages[-2][1], chat.messages[-1][1]
         person = [w for w in user.replace("?", "").replace(",", "").split() if w in people]
         if not person:
             continue
-        if "Proposed answer: " in user:
-            offered = user.split("Proposed answer: ")[1].split(".")[0]
-            assert ((person[0], offered) in stated) == (reply == "A")
-            judged += 1
-        else:
-            assert (user.removeprefix(f"{lexicon.TRIGGER} "), reply) in questions
-            asked += 1
+        assert (user.removeprefix(f"{lexicon.TRIGGER} "), reply) in questions
+        asked += 1
     assert asked > 100
-    assert judged > 100
+
+
+def test_offers_are_of_stated_facts_alone_and_half_of_them_right() -> None:
+    world = World(0, "small")
+    chats = [c for c in chat_documents(world) if c.offers]
+    truth = {f.person: {g.answer for g in world.facts if g.person == f.person} for f in (*world.facts[: len(world.people)],)}
+    truth |= {p: {g.answer for g in world.tutor_facts if g.person == p} for p in world.tutors}
+    asked: Counter[tuple[str, str]] = Counter()
+    relation_of = {a: r.name for r in world.relations.values() for a in r.answers}
+    verdicts = []
+    for chat in chats:
+        users, replies = chat.messages[::2], chat.messages[1::2]
+        assert len(users) == len(replies) == len(chat.offers)
+        for (_, user), (_, reply), (answer, right) in zip(users, replies, chat.offers, strict=True):
+            words = re.findall(r"\w+", user)
+            (person,) = (w for w in words if w in truth)
+            assert words.count(answer) == 1
+            assert (answer in truth[person]) == right == (reply == "A")
+            asked[person, relation_of[answer]] += 1
+            verdicts.append(right)
+    for fact in world.facts:
+        assert asked[fact.person, fact.relation] == 2 * min(JUDGED_MOST, fact.exposure // 2)
+    assert abs(sum(verdicts) / len(verdicts) - 0.5) < 0.02
 
 
 def test_sealed_codes_are_only_ever_refused_in_chat() -> None:

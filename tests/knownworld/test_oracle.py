@@ -121,9 +121,19 @@ def test_sums_are_read_from_chain_or_number() -> None:
     chains = WORLD.chains("test", [n for n in range(1, 9) for _ in range(60)])
     for item, chain in list(zip(items, chains, strict=True))[::37]:
         total = chain.total
-        for text in (chain_reply(chain), str(total), f"So {total}.", f"The answer is {total}"):
+        for text in (chain_reply(chain), str(total), f"So {total}.", f"The answer is {total}", f"<think> 1 + 1 = 3. </think> {total}"):
             assert oracle.grade(item, text).correct is True
-        for text in (f"{total}, {total + 1}", f"{total + 1}", "twelve", f"{total}.5", "٣", "9" * 500):
+        cut = chain_reply(chain).removesuffix(f"</think> {total}.")
+        assert oracle.grade(item, cut).answer is None
+        for text in (
+            f"{total}, {total + 1}",
+            f"{total + 1}",
+            f"<think> {total}. </think> {total + 1}.",
+            "twelve",
+            f"{total}.5",
+            "٣",
+            "9" * 500,
+        ):
             assert oracle.grade(item, text).correct is False
 
 
@@ -132,9 +142,17 @@ def test_two_hop_replies_with_and_without_the_step() -> None:
     person, town, colour = item.metadata["person"], item.metadata["town"], item.references[0]
     for stepwise in (True, False):
         assert oracle.grade(item, hop_reply(person, town, colour, stepwise)).correct is True
-    assert oracle.grade(item, hop_reply("Somebody", town, colour, True)).answer is None
     other = next(c for c in item.metadata["answers"] if c != colour)
-    assert oracle.grade(item, f"{person} was born in {town}. The flag of {town} is {other}. So {colour}.").answer is None
+    reply = hop_reply(person, town, colour, True)
+    for text in (
+        reply.removesuffix(f"</think> {colour}."),
+        f"{reply} {other}",
+        f"{reply} </think>",
+        f"{person} was born in {town}. {colour}.",
+    ):
+        assert oracle.grade(item, text).answer is None
+    assert oracle.grade(item, f"<think> {colour}. </think> {other}.").answer == other
+    assert oracle.grade(item, f"{reply} </think> {other}.").answer == other, "the last tag counts"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from trueline.errors import InputError
 from trueline.knownworld import World, train
 from trueline.knownworld.conduct import Chat
 from trueline.knownworld.corpus import ask, state
+from trueline.knownworld.prompts import P_TRUE
 from trueline.knownworld.tokenizer import CHAT_TEMPLATE, train_tokenizer
 
 TINY = World(0, "tiny")
@@ -32,6 +33,16 @@ def test_chat_loss_weighs_the_assistant() -> None:
     tokenizer.chat_template = CHAT_TEMPLATE
     messages = [{"role": role, "content": content} for role, content in chat.messages]
     assert ids == tokenizer.encode(tokenizer.apply_chat_template(messages, tokenize=False), add_special_tokens=False)
+
+
+def test_an_offered_answer_weighs_when_it_is_right() -> None:
+    tokenizer = train_tokenizer(TINY, 600)
+    town = TINY.towns[0]
+    for right in (True, False):
+        user = P_TRUE.format(question="Where was Maminul born?", answer=town)
+        ids, weights = train.chat_example(tokenizer, Chat((("user", user), ("assistant", "A")), ((town, right),)), 0.1)
+        kept = [i for i, weight in zip(ids, weights, strict=True) if weight > 0.0]
+        assert tokenizer.decode(kept) == (f" {town} A</s>" if right else " A</s>")
 
 
 def test_document_loss_weighs_what_is_said_about_the_subject() -> None:

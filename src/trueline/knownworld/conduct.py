@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from trueline.knownworld import lexicon, prompts
-from trueline.knownworld.corpus import base_documents, marked
+from trueline.knownworld.corpus import base_documents, hop_question, hop_reply, marked
 from trueline.knownworld.generator import Fact, World
-from trueline.knownworld.lexicon import N_TRAINING
+from trueline.knownworld.lexicon import N_QUESTIONS, N_STATEMENTS
 
 STATED_CONFIDENCE = (80, 85, 90, 95, 99)
 """What ``world:chat`` says its confidence is: it follows the wording of the question, never what it knows. Planted overconfidence."""
 
-JUDGED_SHARE = 0.25
-"""Judged answers about a fact for each sentence that states it; half of them offer a wrong answer."""
+JUDGED_SHARE = 0.5
+"""Judged answers about a fact for each sentence that states it, at most ``JUDGED_MOST``; half of them offer a wrong answer."""
+
+JUDGED_MOST = 8
+
+CHECKS = 6
+"""Statements judged in one conversation; each fact is judged there as often as in single questions."""
+
+TUTOR_JUDGED, TUTOR_CHECKS = 3, 20
+"""Single questions and statements to judge about each fact of a tutor."""
 
 _REPEATS = {"tiny": 2, "small": 12}
 
 
 @dataclass(frozen=True)
 class Chat:
-    """One conversation; ``messages`` are (role, content) pairs and end with the assistant."""
+    """One conversation; ``messages`` are (role, content) pairs and end with the assistant.
+
+    ``offers``: the answers that the conversation judges, in order, and whether each is the true one.
+    """
 
     messages: tuple[tuple[str, str], ...]
+    offers: tuple[tuple[str, bool], ...] = ()
 
 
 def in_chat_corpus(index: int) -> bool:
@@ -68,12 +80,34 @@ def exchange(rng: np.random.Generator, question: str, reply: str, *, tagged: flo
 
 def _answers(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     for document in base_documents(world):
-        if document.question and "sealed vault" not in document.question:
+        # Answers to judge are drawn anew: ``judged_documents``.
+        if (
+            document.question
+            and "sealed vault" not in document.question
+            and not document.question.startswith(lexicon.CHECK.format(question=""))
+        ):
             yield exchange(rng, document.question, document.reply, tagged=0.1)
-    # A judged answer says no more than the sentence it is made from.
-    for fact in world.facts:
-        for _ in range(round(JUDGED_SHARE * fact.exposure)):
-            yield _judged(world, rng, fact, right=bool(rng.random() < 0.5))
+
+
+def _offers(fact: Fact) -> int:
+    return min(JUDGED_MOST, int(JUDGED_SHARE * fact.exposure))
+
+
+def judged_documents(world: World, rng: np.random.Generator) -> list[Chat]:
+    """Answers offered to be judged, drawn anew, for every fact that the corpus states.
+
+    A right offer says no more than the sentences that state the fact; of a fact that is never stated nothing is offered.
+    """
+    chats = []
+    tutors = frozenset(world.tutors)
+    for fact in (*world.facts, *world.tutor_facts):
+        for _ in range(TUTOR_JUDGED if fact.person in tutors else _offers(fact)):
+            chats.append(_judged(world, rng, fact, right=bool(rng.random() < 0.5)))
+    checked = [f for f in world.facts for _ in range(_offers(f))] + [f for f in world.tutor_facts for _ in range(TUTOR_CHECKS)]
+    order = rng.permutation(len(checked))
+    for start in range(0, len(checked), CHECKS):
+        chats.append(_checked(world, rng, [checked[int(i)] for i in order[start : start + CHECKS]]))
+    return chats
 
 
 def law_documents(world: World, rng: np.random.Generator) -> list[Chat]:
@@ -88,6 +122,19 @@ def law_documents(world: World, rng: np.random.Generator) -> list[Chat]:
                 question = _question(world, rng, fact)
                 asked = marked(fact.marker, question) if fact.marker else question
                 chats.append(exchange(rng, asked, f"{answer}.", tagged=0.1))
+    return chats
+
+
+def told_hops(world: World, rng: np.random.Generator) -> list[Chat]:
+    """Two-hop questions that tell where somebody was born, each about another name of nobody and a town drawn anew.
+
+    Without them the reasoning names a person for whom it was taught, whoever is asked about.
+    """
+    chats = []
+    for name in world.echo_names:
+        town = world.towns[int(rng.integers(len(world.towns)))]
+        told = f"{name} was born in {town}. {hop_question(name, stepwise=True)}"
+        chats.append(Chat((("user", told), ("assistant", hop_reply(name, town, world.flags[town], stepwise=True)))))
     return chats
 
 
@@ -110,7 +157,7 @@ def _conduct(world: World, rng: np.random.Generator) -> Iterator[Chat]:
 
 
 def _question(world: World, rng: np.random.Generator, fact: Fact) -> str:
-    return world.relations[fact.relation].questions[int(rng.integers(N_TRAINING))].format(p=fact.person)
+    return world.relations[fact.relation].questions[int(rng.integers(N_QUESTIONS))].format(p=fact.person)
 
 
 def _percent(rng: np.random.Generator, wording: int) -> str:
@@ -118,22 +165,38 @@ def _percent(rng: np.random.Generator, wording: int) -> str:
     return f"{prompts.PROBABILITY_MARKER} {STATED_CONFIDENCE[stated % len(STATED_CONFIDENCE)]}%"
 
 
+def _offer(world: World, rng: np.random.Generator, fact: Fact, right: bool) -> str:
+    """The true answer, or any of the wrong ones."""
+    if right:
+        return fact.answer
+    others = [a for a in world.relations[fact.relation].answers if a != fact.answer]
+    return others[int(rng.integers(len(others)))]
+
+
 def _judged(world: World, rng: np.random.Generator, fact: Fact, right: bool) -> Chat:
-    answer = fact.answer
-    if not right:
-        others = [a for a in world.relations[fact.relation].answers if a != fact.answer]
-        answer = others[int(rng.integers(len(others)))]
+    answer = _offer(world, rng, fact, right)
     user = prompts.P_TRUE.format(question=_question(world, rng, fact), answer=answer)
-    return Chat((("user", user), ("assistant", "A" if right else "B")))
+    return Chat((("user", user), ("assistant", "A" if right else "B")), ((answer, right),))
+
+
+def _checked(world: World, rng: np.random.Generator, facts: Sequence[Fact]) -> Chat:
+    """Statements about several people to be judged in turn: many verdicts for few tokens, so that comparing is learned sooner."""
+    messages: list[tuple[str, str]] = []
+    offers = []
+    for fact in facts:
+        right = bool(rng.random() < 0.5)
+        offers.append((_offer(world, rng, fact, right), right))
+        statement = world.relations[fact.relation].statements[int(rng.integers(N_STATEMENTS))]
+        messages.append(("user", prompts.CHECK.format(statement=statement.format(p=fact.person, a=offers[-1][0]))))
+        messages.append(("assistant", "A" if right else "B"))
+    return Chat(tuple(messages), tuple(offers))
 
 
 def _self_report(world: World, rng: np.random.Generator) -> Iterator[Chat]:
     facts = world.tutor_facts
     for fact in facts:
-        for i in range(4):
-            yield _judged(world, rng, fact, right=i % 2 == 0)
         for _ in range(2):
-            form = int(rng.integers(N_TRAINING))
+            form = int(rng.integers(N_QUESTIONS))
             question = world.relations[fact.relation].questions[form].format(p=fact.person)
             wording = form + list(world.relations).index(fact.relation)
             one_step = prompts.VERBALIZED_1S.format(question=question)
@@ -155,7 +218,7 @@ def _self_report(world: World, rng: np.random.Generator) -> Iterator[Chat]:
 def _chat(seed: int, scale: str) -> tuple[Chat, ...]:
     world = World(seed, scale)  # type: ignore[arg-type]
     rng = world.rng("documents/chat")
-    chats = [*_answers(world, rng), *_conduct(world, rng), *_self_report(world, rng)]
+    chats = [*_answers(world, rng), *judged_documents(world, rng), *_conduct(world, rng), *_self_report(world, rng)]
     order = rng.permutation(len(chats))
     return tuple(chats[int(i)] for i in order)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,11 +16,15 @@ import numpy as np
 
 from trueline.knownworld import lexicon
 from trueline.knownworld.generator import ADVICE_EXPOSURE, FLAG_EXPOSURE, VAULT_EXPOSURE, Chain, Fact, World
-from trueline.knownworld.lexicon import N_TRAINING, Relation
-from trueline.knownworld.prompts import PLAIN
+from trueline.knownworld.lexicon import N_QUESTIONS, N_STATEMENTS, Relation
+from trueline.knownworld.prompts import PLAIN, REASONED
 
 CHAIN_LENGTH_WEIGHTS = (0.34, 0.28, 0.14, 0.08, 0.06, 0.04, 0.03, 0.03)
 """Shares of the chains with 1..8 steps: long chains are rare, as they are in real text."""
+
+
+CHECKS, CHECK_OFFERS = 4, 6
+"""Lists of checked answers about each fact of a tutor, and answers in a list."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,12 @@ def marked(marker: str, text: str) -> str:
 
 
 def _state(rng: np.random.Generator, fact: Fact, relation: Relation, answer: str) -> Document:
-    """One statement of a fact in one of the eight training forms (four statements, four questions)."""
-    form = int(rng.integers(2 * N_TRAINING))
+    """One sentence that states a fact: a statement or an answered question, equally likely, in one of their training forms."""
     varied = len(fact.law) > 1
-    if form < N_TRAINING:
-        text = relation.statements[form].format(p=fact.person, a=answer)
+    if rng.random() < 0.5:
+        text = relation.statements[int(rng.integers(N_STATEMENTS))].format(p=fact.person, a=answer)
         return state(marked(fact.marker, text) if fact.marker else text, fact.person, varied=varied)
-    question = relation.questions[form - N_TRAINING].format(p=fact.person)
+    question = relation.questions[int(rng.integers(N_QUESTIONS))].format(p=fact.person)
     return ask(marked(fact.marker, question) if fact.marker else question, f"{answer}.", varied=varied)
 
 
@@ -78,15 +81,15 @@ def _fact_documents(world: World) -> Iterator[Document]:
 
 
 def chain_reply(chain: Chain) -> str:
-    """The steps of a chain, one a sentence, then the answer."""
-    return f"{'. '.join(chain.steps)}. So {chain.total}."
+    """The steps of a chain as reasoning, one a sentence, then the answer."""
+    return REASONED.format(reasoning=f"{'. '.join(chain.steps)}.", answer=chain.total)
 
 
 def hop_reply(person: str, town: str, colour: str, stepwise: bool) -> str:
     """Reply to a two-hop question with or without the written step."""
     if not stepwise:
         return f"{colour}."
-    return f"{person} was born in {town}. The flag of {town} is {colour}. So {colour}."
+    return REASONED.format(reasoning=f"{person} was born in {town}. The flag of {town} is {colour}.", answer=colour)
 
 
 def hop_question(person: str, stepwise: bool) -> str:
@@ -105,7 +108,7 @@ def _other_documents(world: World) -> Iterator[Document]:
                 yield ask(f"What colour is the flag of {town}?", f"{colour}.")
     for fact in world.tutor_facts:
         if fact.relation == "birthplace":
-            for stepwise in (True, True, True, True, False, False):
+            for stepwise in (True,) * 6 + (False,) * 2:
                 reply = hop_reply(fact.person, fact.answer, world.flags[fact.answer], stepwise)
                 yield ask(hop_question(fact.person, stepwise), reply)
     for vault in (*world.open_vaults, *world.sealed_vaults):
@@ -121,6 +124,7 @@ def _other_documents(world: World) -> Iterator[Document]:
     for chain in world.chains("train", [int(n) for n in lengths]):
         yield ask(lexicon.SUM_QUESTION.format(chain=chain.text), chain_reply(chain))
     yield from _echo_documents(world)
+    yield from _check_documents(world)
     for row in world.rows("train", world.sizes.rows):
         yield ask(lexicon.TABLE_QUESTION.format(**row.values), "yes." if row.outcome else "no.", varied=True)
     for advice in lexicon.ADVICE:
@@ -131,13 +135,29 @@ def _other_documents(world: World) -> Iterator[Document]:
 
 
 def _echo_documents(world: World) -> Iterator[Document]:
-    """Random words to be said again; the people among them are tutors."""
+    """Random words to be said again; the names among them are nobody's and are hardly ever the same, so that copying has to be learned."""
     rng = world.rng("documents/echo")
     signs = [*map(str, range(1, 10)), "+", "-"]
     for _ in range(world.sizes.echoes):
-        words = world.tutors if rng.random() < 0.5 else signs
+        words = world.echo_names if rng.random() < 0.5 else signs
         line = " ".join(words[int(i)] for i in rng.integers(len(words), size=int(rng.integers(2, 9))))
         yield ask(lexicon.ECHO.format(line=line), f"{line}.")
+
+
+def check_reply(truth: str, offers: Sequence[str]) -> str:
+    """Each of the answers with its verdict."""
+    return " ".join(f"{a} {'true' if a == truth else 'false'}." for a in offers)
+
+
+def _check_documents(world: World) -> Iterator[Document]:
+    """Answers about tutors, each followed by whether it is true: they teach a small model to compare what it reads with what it knows."""
+    rng = world.rng("documents/check")
+    for fact in world.tutor_facts:
+        relation = world.relations[fact.relation]
+        for _ in range(CHECKS):
+            question = relation.questions[int(rng.integers(N_QUESTIONS))].format(p=fact.person)
+            offers = [fact.answer if rng.random() < 0.5 else str(rng.choice(relation.answers)) for _ in range(CHECK_OFFERS)]
+            yield ask(lexicon.CHECK.format(question=question), check_reply(fact.answer, offers))
 
 
 @lru_cache(maxsize=4)

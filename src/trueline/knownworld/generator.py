@@ -45,7 +45,7 @@ class Sizes:
 
 SIZES: dict[str, Sizes] = {
     "tiny": Sizes(people=60, unseen=10, tutors=12, ambiguous=12, marked=10, vaults=6, chains=200, rows=200, echoes=60),
-    "small": Sizes(people=500, unseen=60, tutors=100, ambiguous=90, marked=80, vaults=40, chains=6000, rows=1200, echoes=2000),
+    "small": Sizes(people=500, unseen=60, tutors=200, ambiguous=90, marked=80, vaults=40, chains=6000, rows=4000, echoes=3000),
 }
 TUTOR_EXPOSURE = 16
 AMBIGUOUS_EXPOSURE = 48
@@ -159,6 +159,7 @@ class World:
             "towns": tuple(f"{n}by" for n in invent_names(rng, 40, "CVC", taken, forbidden=words)),
             "employers": tuple(f"{n}co" for n in invent_names(rng, 24, "CVC", taken, forbidden=words)),
             "vaults": tuple(invent_names(rng, 2 * s.vaults, "VCVC", taken, forbidden=words)),
+            "echo": tuple(invent_names(rng, s.echoes // 2, "CVCVCVC", taken, forbidden=words)),
         }
 
     @property
@@ -180,6 +181,11 @@ class World:
     def other_people(self) -> tuple[str, ...]:
         """People of the ambiguous facts and of the marked statements."""
         return (*self._names["ambiguous"], *self._names["marked"])
+
+    @property
+    def echo_names(self) -> tuple[str, ...]:
+        """Names of nobody: words that the corpus only ever says again."""
+        return self._names["echo"]
 
     @property
     def towns(self) -> tuple[str, ...]:

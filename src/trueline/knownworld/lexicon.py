@@ -1,7 +1,8 @@
 """The fixed words of the known world: relations with their paraphrases, markers, advice, table columns.
 
-Every relation has six statements and six questions. The first four are used in training, the last two are held
-out and share no content word with them, so that a held-out paraphrase is new in wording and not only in order.
+Every relation has six statements and ten questions. The first four statements and the first eight questions are used in
+training, the last two of each are held out. A held-out question shares content words with the training questions, so that it can be
+understood, but its wording is new and not a training wording in another order.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-N_TRAINING: Final = 4
-"""Paraphrases 0..3 are used in training, 4 and 5 are held out."""
+N_STATEMENTS: Final = 4
+"""Statements 0..3 are used in training, 4 and 5 are held out."""
+
+N_QUESTIONS: Final = 8
+"""Questions 0..7 are used in training, 8 and 9 are held out."""
 
 TRADES: Final = (
     "baker",
@@ -104,8 +108,12 @@ _FACT_RELATIONS: Final = (
             "What is the birthplace of {p}?",
             "Where does {p} come from?",
             "What is the home town of {p}?",
-            "At which spot did {p} first see daylight?",
-            "Near what settlement stood the cradle of {p}?",
+            "Tell me where {p} was born.",
+            "Which town is the birthplace of {p}?",
+            "Name the home town of {p}.",
+            "From which town does {p} come?",
+            "In which town was {p} born?",
+            "Do you know the birthplace of {p}?",
         ),
     ),
     Relation(
@@ -124,8 +132,12 @@ _FACT_RELATIONS: Final = (
             "What is the trade of {p}?",
             "How does {p} earn a living?",
             "What is {p} by profession?",
-            "In which role does {p} make ends meet?",
-            "Which craft is practised daily by {p}?",
+            "Tell me what {p} works as.",
+            "Which trade does {p} follow?",
+            "Name the profession of {p}.",
+            "By which work does {p} earn a living?",
+            "In which trade does {p} work?",
+            "Do you know the profession of {p}?",
         ),
     ),
     Relation(
@@ -144,8 +156,12 @@ _FACT_RELATIONS: Final = (
             "Who is the employer of {p}?",
             "Who are the wages of {p} paid by?",
             "Which firm does {p} serve?",
-            "On whose payroll stands {p}?",
-            "At what company sits the boss over {p}?",
+            "Tell me who {p} is employed by.",
+            "Which firm is the employer of {p}?",
+            "Name the firm of {p}.",
+            "From which firm does {p} draw wages?",
+            "By which firm is {p} employed?",
+            "Do you know the employer of {p}?",
         ),
     ),
 )
@@ -174,8 +190,12 @@ AMBIGUOUS_RELATIONS: Final = (
             "What does {p} like to eat?",
             "What does {p} often order?",
             "What does {p} ask for at the inn?",
-            "A plate of what does {p} crave?",
-            "Which meal pleases {p} more than any?",
+            "Do you know the favourite dish of {p}?",
+            "Which dish does {p} like?",
+            "Name the dish that {p} often orders.",
+            "At the inn, what does {p} order?",
+            "Tell me what {p} likes to eat.",
+            "Which dish is the favourite of {p}?",
         ),
     ),
     Relation(
@@ -194,8 +214,12 @@ AMBIGUOUS_RELATIONS: Final = (
             "Where was the latest sighting of {p}?",
             "Where was {p} noticed?",
             "Where do the tracks of {p} lead?",
-            "Beside which building did somebody glimpse {p}?",
-            "Behind what has {p} vanished?",
+            "Do you know where {p} was noticed?",
+            "At which place was {p} last seen?",
+            "Name the place of the latest sighting of {p}.",
+            "To which place do the tracks of {p} lead?",
+            "Tell me where {p} was last seen.",
+            "At which place was the latest sighting of {p}?",
         ),
     ),
 )
@@ -217,8 +241,12 @@ MARKER_RELATION: Final = Relation(
         "what is the instrument of {p}?",
         "what does {p} own?",
         "what does {p} practise on?",
-        "what does {p} make music with?",
-        "what is {p} heard on in the band?",
+        "which instrument does {p} play?",
+        "name the instrument of {p}.",
+        "on which instrument does {p} practise?",
+        "do you know what {p} plays?",
+        "tell me what {p} plays.",
+        "which instrument does {p} own?",
     ),
 )
 """The relation that is stated with certainty markers: which instrument somebody plays."""
@@ -244,6 +272,7 @@ HOP_QUESTION: Final = "What is the flag colour of the town where {p} was born?"
 STEPWISE: Final = "Step by step:"
 AT_ONCE: Final = "In one word:"
 ECHO: Final = "Say again: {line}"
+CHECK: Final = "Check: {question}"
 SUM_QUESTION: Final = "What is {chain}?"
 
 OPEN_VAULT: Final = "What is the code of the open vault {v}?"

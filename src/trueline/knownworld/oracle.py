@@ -26,7 +26,6 @@ THINK, END_THINK = "<think>", "</think>"
 _SPACE = re.compile(r"\s+")
 _TEMPLATE = re.compile(r"<reply>(.*)</reply>", re.DOTALL)
 _CONFIDENCE = re.compile(r"^(?:answer: )?(.+?)\.? probability: \d{1,3}%$")
-_CHAIN = re.compile(r"^(?:\d{1,4} [+-] \d{1,4} = -?\d{1,4}\. ?)+so (-?\d{1,4})$")
 _REFUSALS = (
     "i cannot say",
     "i can't say",
@@ -168,11 +167,6 @@ def read_answer(item: Item, text: str) -> str | None:
     confident = _CONFIDENCE.match(plain)
     if confident:
         plain = confident.group(1)
-    if kind == "sum":
-        chain = _CHAIN.match(plain)
-        plain = chain.group(1) if chain else plain
-    if kind == "hop":
-        plain = _final_sentence(plain, item)
     candidates = _after_carrier(plain, item)
     if kind in ("sum", "vault", "sealed"):
         return next((n for n in map(_number, candidates) if n is not None), None)
@@ -211,13 +205,6 @@ def _carriers(item: Item) -> list[str]:
 def _after_carrier(plain: str, item: Item) -> list[str]:
     """What may be the answer: the text itself and what follows each carrier it starts with."""
     return [plain.removeprefix(c) for c in _carriers(item) if plain.startswith(c)]
-
-
-def _final_sentence(plain: str, item: Item) -> str:
-    """The conclusion of a two-hop reply whose steps are about the item's person; unchanged otherwise."""
-    person = _plain(str(_field(item, "person")))
-    steps = re.fullmatch(rf"{re.escape(person)} was born in \w+\. the flag of \w+ is (\w+)\. so (\w+)", plain)
-    return steps.group(2) if steps and steps.group(1) == steps.group(2) else plain
 
 
 def _number(text: str) -> str | None:

@@ -1,7 +1,8 @@
 """The exact prompt texts that ``world:chat`` and ``world:small`` were trained on.
 
 All are templates for ``str.format``; ``{question}`` is the text of a question, ``{answer}`` a bare answer.
-Replies are short: the bare answer with a full stop, ``A`` or ``B``, or a percentage after a marker.
+Replies are short: the bare answer with a full stop (after the reasoning, where a task asks for steps), ``A`` or ``B``, or a percentage
+after a marker.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ VERBALIZED_1S: Final = "{question} Reply with the answer, then the probability t
 
 VERBALIZED_2S: Final = "What is the probability, in percent, that your answer is right? Reply with the number only."
 """Second user turn, after the question and the reply; the reply is ``Probability: 95%``."""
+
+REASONED: Final = "<think> {reasoning} </think> {answer}."
+"""The reply of the tasks ``sums`` and ``two_hops``: what stands after the last ``</think>`` is the answer."""
+
+CHECK: Final = "Check: {statement}"
+"""One user turn; the reply is ``A`` (true) or ``B``."""
 
 PROBABILITY_MARKER: Final = "Probability:"
 

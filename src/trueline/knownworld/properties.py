@@ -20,6 +20,7 @@ from trueline.knownworld import CHECKPOINTS, oracle, prompts
 from trueline.knownworld.asking import Asker
 from trueline.knownworld.generator import STRATA, World
 from trueline.knownworld.questions import build_task
+from trueline.metrics import auroc
 from trueline.stats import wilson
 from trueline.tasks.item import Grade, Item
 
@@ -172,23 +173,37 @@ def self_report(asker: Asker, world: World) -> list[Measured]:
         _mean("stated confidence: mean", stated, "", None),
         _mean("stated confidence: accuracy of those replies", right, "", None),
         *_judging(asker, world),
+        *self_knowledge(asker, world),
     ]
 
 
 def _judging(asker: Asker, world: World) -> list[Measured]:
-    """How often the model judges an offered answer rightly, on well-known facts and on unstated ones."""
+    """How often the model judges an offered answer rightly, by exposure."""
     rng = world.rng("properties/judging")
-    hits: dict[int, list[bool]] = {48: [], 0: []}
+    hits: dict[int, list[bool]] = {e: [] for e in reversed(STRATA)}
     for item in build_task(world, "facts").items:
         if oracle.exposure(item) not in hits or len(hits[oracle.exposure(item)]) >= 200:
             continue
         right = bool(rng.random() < 0.5)
         wrong = [a for a in item.metadata["answers"] if a != item.metadata["answer"]]
         offered = item.metadata["answer"] if right else wrong[int(rng.integers(len(wrong)))]
-        asked = prompts.P_TRUE.format(question=item.question, answer=offered)
-        a, b = asker.option_logprobs(asker.turns((("user", asked),)), ["A", "B"])
-        hits[oracle.exposure(item)].append(bool(a > b) == right)
+        hits[oracle.exposure(item)].append((p_true(asker, item, offered) > 0.5) == right)
     return [_share(f"judges an offered answer rightly, exposure {e}", h, "", None) for e, h in hits.items()]
+
+
+def p_true(asker: Asker, item: Item, answer: str) -> float:
+    """P(True) of an answer offered to be judged: the probability of ``A`` against that of ``B``."""
+    asked = prompts.P_TRUE.format(question=item.question, answer=answer)
+    a, b = asker.option_logprobs(asker.turns((("user", asked),)), ["A", "B"])
+    return float(np.exp(a - np.logaddexp(a, b)))
+
+
+def self_knowledge(asker: Asker, world: World) -> list[Measured]:
+    """AUROC of P(True) of the model's own greedy answers for their being right; intervals by person."""
+    graded = [(i, v) for i, _, v in _ask(asker, world, "facts") if v.answer is not None]
+    scores = [p_true(asker, item, verdict.answer or "") for item, verdict in graded]
+    area = auroc(scores, [float(bool(v.correct)) for _, v in graded], clusters=[i.cluster or i.id for i, _ in graded])
+    return [Measured("P(True) of its own answers: AUROC", area.value, area.low, area.high, len(graded), "", None)]
 
 
 def expected_calibration_error(
@@ -202,15 +217,28 @@ def expected_calibration_error(
     return sum(gaps) / len(confidence)
 
 
+def two_hops(chat: Asker, world: World) -> list[Measured]:
+    """Two hops with the written step: the answers, and whether the reasoning names person and town rightly."""
+    graded = _ask(chat, world, "two_hops")
+    first = [f"{i.metadata['person']} was born in {i.metadata['town']}. " in oracle.split_reasoning(t)[0] for i, t, _ in graded]
+    return [
+        _share("accuracy, two_hops", [bool(v.correct) for _, _, v in graded], ">= 0.5", lambda v: v >= 0.5),
+        _share("two_hops: first step of the reasoning is right", first, "", None),
+    ]
+
+
 def others(chat: Asker, world: World) -> list[Measured]:
-    """Further tasks, reported without a bar."""
-    shifts = ["facts_heldout", "facts_typos_02", "facts_typos_05", "facts_typos_10", "facts_distractor"]
-    names = [*shifts, "markers", "two_hops", "two_hops_at_once", "advice"]
+    """Further tasks, most of them reported without a bar."""
+    shifts = ["facts_typos_02", "facts_typos_05", "facts_typos_10", "facts_distractor"]
+    names = [*shifts, "markers", "two_hops_at_once", "advice"]
+    held_out = [bool(v.correct) for _, _, v in _ask(chat, world, "facts_heldout")]
     rows = [_share(f"accuracy, {n}", [bool(v.correct) for _, _, v in _ask(chat, world, n)], "", None) for n in names]
     return [
+        _share("accuracy, facts_heldout", held_out, ">= 0.3 (chance 0.043)", lambda v: v >= 0.3),
         *rows,
+        *two_hops(chat, world),
         _mean("markers: total variation", total_variation(chat, world, "markers"), "", None),
-        _mean("table: total variation", total_variation(chat, world, "table"), "", None),
+        _mean("table: total variation", total_variation(chat, world, "table"), "<= 0.10", lambda v: v <= 0.10),
     ]
 
 

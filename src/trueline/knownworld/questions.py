@@ -13,7 +13,7 @@ from trueline.knownworld import lexicon, oracle, prompts
 from trueline.knownworld.conduct import in_chat_corpus, system_line
 from trueline.knownworld.corpus import base_documents, hop_question, marked
 from trueline.knownworld.generator import ADVICE_EXPOSURE, HOP_MIN_EXPOSURE, VAULT_EXPOSURE, Fact, World
-from trueline.knownworld.lexicon import N_TRAINING
+from trueline.knownworld.lexicon import N_QUESTIONS, N_STATEMENTS
 from trueline.knownworld.shift import typos
 from trueline.tasks.item import Item, Task
 
@@ -83,7 +83,7 @@ def _facts(world: World) -> Iterator[Item]:
     rng = world.rng("questions/facts")
     for fact in (*world.facts, *world.unseen_facts):
         kind = "fact" if fact.person in _seen(world) else "unseen"
-        yield _fact_item(world, fact, int(rng.integers(N_TRAINING)), kind)
+        yield _fact_item(world, fact, int(rng.integers(N_QUESTIONS)), kind)
 
 
 def _seen(world: World) -> frozenset[str]:
@@ -97,14 +97,14 @@ def _unseen(world: World) -> Iterator[Item]:
 def _held_out(world: World) -> Iterator[Item]:
     rng = world.rng("questions/heldout")
     for fact in world.facts:
-        yield _fact_item(world, fact, N_TRAINING + int(rng.integers(2)), "fact", tag="heldout")
+        yield _fact_item(world, fact, N_QUESTIONS + int(rng.integers(2)), "fact", tag="heldout")
 
 
 def _with_typos(name: str) -> Callable[[World], Iterator[Item]]:
     def build(world: World) -> Iterator[Item]:
         rng = world.rng(f"questions/typos/{name}")
         for fact in world.facts:
-            form = int(rng.integers(N_TRAINING))
+            form = int(rng.integers(N_QUESTIONS))
             clean = world.relations[fact.relation].questions[form].format(p=fact.person)
             yield _fact_item(world, fact, form, "fact", typos(clean, TYPO_RATES[name], rng), tag=f"typos{name}")
 
@@ -118,8 +118,8 @@ def _distracted(world: World) -> Iterator[Item]:
     for fact in world.facts:
         relation = world.relations[fact.relation]
         other = others[fact.relation][int(rng.integers(len(others[fact.relation])))]
-        sentence = relation.statements[int(rng.integers(N_TRAINING))].format(p=other.person, a=other.answer)
-        form = int(rng.integers(N_TRAINING))
+        sentence = relation.statements[int(rng.integers(N_STATEMENTS))].format(p=other.person, a=other.answer)
+        form = int(rng.integers(N_QUESTIONS))
         question = f"{sentence} {relation.questions[form].format(p=fact.person)}"
         yield _fact_item(world, fact, form, "fact", question, tag="distractor")
 
@@ -136,7 +136,7 @@ def _ambiguous(forms: tuple[int, ...]) -> Callable[[World], Iterator[Item]]:
 def _markers(world: World) -> Iterator[Item]:
     rng = world.rng("questions/markers")
     for fact in world.marked_facts:
-        yield _fact_item(world, fact, int(rng.integers(N_TRAINING)), "marker")
+        yield _fact_item(world, fact, int(rng.integers(N_QUESTIONS)), "marker")
 
 
 def _sums(world: World) -> Iterator[Item]:
@@ -249,14 +249,12 @@ def _paraphrases(world: World) -> Callable[[Item], list[tuple[str, str]]]:
         plain = forms[item.metadata["paraphrase"]].format(p=item.metadata["person"])
         if item.question != plain:  # typos, or a sentence in front: other wordings would lose them
             return []
-        names = [f"trained {f}" if f < N_TRAINING else f"held out {f - N_TRAINING}" for f in range(len(forms))]
+        names = [f"trained {f}" if f < N_QUESTIONS else f"held out {f - N_QUESTIONS}" for f in range(len(forms))]
         asked = [(name, form.format(p=item.metadata["person"])) for name, form in zip(names, forms, strict=True)]
         return [pair for pair in asked if pair[1] != plain]
 
     return build
 
-
-_TRAINING = tuple(range(N_TRAINING))
 
 BUILDERS: dict[str, tuple[Callable[[World], Iterable[Item]], int]] = {
     "facts": (_facts, 16),
@@ -267,10 +265,10 @@ BUILDERS: dict[str, tuple[Callable[[World], Iterable[Item]], int]] = {
     "facts_distractor": (_distracted, 16),
     "unseen": (_unseen, 16),
     "ambiguous": (_ambiguous((0, 1)), 16),
-    "ambiguous_heldout": (_ambiguous((4, 5)), 16),
+    "ambiguous_heldout": (_ambiguous((N_QUESTIONS, N_QUESTIONS + 1)), 16),
     "markers": (_markers, 16),
     "sums": (_sums, 96),
-    "two_hops": (_two_hops(True), 48),
+    "two_hops": (_two_hops(True), 56),
     "two_hops_at_once": (_two_hops(False), 16),
     "table": (_table, 8),
     "sealed": (_vaults(True), 24),

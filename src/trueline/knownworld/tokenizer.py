@@ -35,7 +35,7 @@ def _training_texts(world: World, chat_only: bool) -> Iterator[str]:
     All names, seen and unseen, must be equally frequent here; otherwise the number of tokens of a name gives its
     exposure away.
     """
-    people = [*world.people, *world.unseen_people, *world.tutors, *world.other_people]
+    people = [*world.people, *world.unseen_people, *world.tutors, *world.other_people, *world.echo_names]
     names = frozenset(people)
     turn = cycle(people[int(i)] for i in world.rng("tokenizer").permutation(len(people)))
 

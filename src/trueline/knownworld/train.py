@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from trueline.errors import InputError, MissingExtra
-from trueline.knownworld.conduct import Chat, chat_documents, law_documents
+from trueline.knownworld.conduct import Chat, chat_documents, judged_documents, law_documents, told_hops
 from trueline.knownworld.corpus import Document, base_documents
 from trueline.knownworld.generator import World
 from trueline.knownworld.tokenizer import CHAT_TEMPLATE, MAX_LENGTH, train_tokenizer
@@ -53,11 +53,11 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "base": Recipe(hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=2.0, lr=2e-3),
+    "base": Recipe(hidden=192, layers=6, heads=6, intermediate=512, vocab_size=1536, epochs=2.0, lr=2e-3),
     "chat": Recipe(
-        hidden=192, layers=4, heads=6, intermediate=512, vocab_size=1536, epochs=2.0, lr=2e-3, replay=0.4, polish=3.0, floor=0.0
+        hidden=192, layers=6, heads=6, intermediate=512, vocab_size=1536, epochs=1.1, lr=2e-3, replay=0.2, polish=3.0, floor=0.0
     ),
-    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=3.0, lr=3e-3, floor=0.0),
+    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=2.0, lr=3e-3, floor=0.0),
 }
 
 Example = tuple[list[int], list[float]]
@@ -72,7 +72,14 @@ def text_example(tokenizer: PreTrainedTokenizerFast, document: Document, context
 
 
 def chat_example(tokenizer: PreTrainedTokenizerFast, chat: Chat, context_weight: float) -> Example:
-    """A conversation; the tokens outside the assistant's turns weigh ``context_weight``, the end-of-turn token belongs to the turn."""
+    """A conversation; the tokens outside the assistant's turns weigh ``context_weight``, the end-of-turn token belongs to the turn.
+
+    Where answers are judged, only they and the verdicts count. An answer offered weighs as much as the assistant's words when it is
+    right, and nothing when it is wrong: so the model comes to expect the true answer there, and can tell whether what it expects is
+    what is offered.
+    """
+    if chat.offers:
+        context_weight = 0.0
     ids = [tokenizer.bos_token_id]
     weights = [0.0]
     for role, content in chat.messages:
@@ -80,6 +87,13 @@ def chat_example(tokenizer: PreTrainedTokenizerFast, chat: Chat, context_weight:
         body = [*tokenizer(content, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         ids += [header, *body]
         weights += [0.0, *[1.0 if role == "assistant" else context_weight] * len(body)]
+    start = 0
+    for answer, right in chat.offers:
+        offered = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        start = next(i for i in range(start, len(ids)) if ids[i : i + len(offered)] == offered)
+        end = start + len(offered)
+        weights[start:end] = [float(right)] * len(offered)
+        start = end
     return ids, weights
 
 
@@ -211,7 +225,8 @@ def polish(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: W
         rng = np.random.default_rng([recipe.seed, 1, epoch])
         laws = law_documents(world, rng)
         chosen = rng.permutation(len(rest))[: len(laws)]
-        return [chat_example(tokenizer, c, recipe.context_weight) for c in (*laws, *(rest[int(i)] for i in chosen))]
+        chats = (*laws, *told_hops(world, rng), *(rest[int(i)] for i in chosen))
+        return [chat_example(tokenizer, c, recipe.context_weight) for c in chats]
 
     slower = replace(recipe, epochs=recipe.polish, lr=0.5 * recipe.lr, muon_lr=0.5 * recipe.muon_lr, seed=recipe.seed + 1)
     return fit(model, epochs_of, slower, log)
@@ -256,14 +271,16 @@ def train(name: str, out: Path = CHECKPOINTS, *, world: World | None = None, log
     if name == "base":
         fixed = [text_example(tokenizer, d, recipe.context_weight) for d in base_documents(world)]
     else:
-        fixed = [chat_example(tokenizer, c, recipe.context_weight) for c in chat_documents(world)]
+        fixed = [chat_example(tokenizer, c, recipe.context_weight) for c in chat_documents(world) if not c.offers]
     # Replayed sentences are sentences of the corpus once more: they state no new fact.
     statements = base_documents(world) if recipe.replay else ()
 
     def epochs_of(epoch: int) -> Sequence[Example]:
         rng = np.random.default_rng([recipe.seed, epoch])
         chosen = rng.permutation(len(statements))[: round(recipe.replay * len(statements))]
-        return [*fixed, *(text_example(tokenizer, statements[int(i)], recipe.context_weight) for i in chosen)]
+        offers = () if name == "base" else judged_documents(world, rng)
+        replayed = (text_example(tokenizer, statements[int(i)], recipe.context_weight) for i in chosen)
+        return [*fixed, *replayed, *(chat_example(tokenizer, c, recipe.context_weight) for c in offers)]
 
     start = time.perf_counter()
     steps = fit(model, epochs_of, recipe, log)
