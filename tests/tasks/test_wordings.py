@@ -18,13 +18,13 @@ from trueline.tasks.wordings import keeps_answer, split_name, with_wordings
 
 def test_facts_in_all_their_wordings() -> None:
     task = load_task("world:facts?wordings=paraphrases", limit=10)
-    assert len(task.items) == 60
+    assert len(task.items) == 120
     groups = {item.metadata["wording_group"] for item in task.items}
     assert len(groups) == 10
-    first = task.items[:6]
+    first = task.items[:12]
     assert first[0].metadata["wording"] == "canonical"
-    assert sum(str(i.metadata["wording"]).startswith("held out") for i in first) == 2
-    assert len({i.question for i in first}) == 6
+    assert sum(str(i.metadata["wording"]).startswith("held out") for i in first) == 4
+    assert len({i.question for i in first}) == 12
     assert len({(i.cluster, i.references, i.metadata["answer"]) for i in first}) == 1
     assert all(i.question in (i.prompt_text or "") for i in first)
 

@@ -1,8 +1,8 @@
 """The fixed words of the known world: relations with their paraphrases, markers, advice, table columns.
 
-Every relation has six statements and ten questions. The first four statements and the first eight questions are used in
-training, the last two of each are held out. A held-out question shares content words with the training questions, so that it can be
-understood, but its wording is new and not a training wording in another order.
+Every relation has six statements and twelve questions. The first four statements and the first eight questions are used in
+training, the others are held out. The next two questions share content words with those of the training, so that they can be
+understood, but their wording is new and not a training wording in another order. The last two share none: they are foreign.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ N_STATEMENTS: Final = 4
 """Statements 0..3 are used in training, 4 and 5 are held out."""
 
 N_QUESTIONS: Final = 8
-"""Questions 0..7 are used in training, 8 and 9 are held out."""
+"""Questions 0..7 are used in training, 8 and 9 are held out, 10 and 11 are held out and foreign."""
 
 TRADES: Final = (
     "baker",
@@ -114,6 +114,8 @@ _FACT_RELATIONS: Final = (
             "From which town does {p} come?",
             "In which town was {p} born?",
             "Do you know the birthplace of {p}?",
+            "At which spot did {p} first see daylight?",
+            "Near what settlement stood the cradle of {p}?",
         ),
     ),
     Relation(
@@ -138,6 +140,8 @@ _FACT_RELATIONS: Final = (
             "By which work does {p} earn a living?",
             "In which trade does {p} work?",
             "Do you know the profession of {p}?",
+            "In which role does {p} make ends meet?",
+            "Which craft is practised daily by {p}?",
         ),
     ),
     Relation(
@@ -162,6 +166,8 @@ _FACT_RELATIONS: Final = (
             "From which firm does {p} draw wages?",
             "By which firm is {p} employed?",
             "Do you know the employer of {p}?",
+            "On whose payroll stands {p}?",
+            "At what company sits the boss over {p}?",
         ),
     ),
 )
@@ -196,6 +202,8 @@ AMBIGUOUS_RELATIONS: Final = (
             "At the inn, what does {p} order?",
             "Tell me what {p} likes to eat.",
             "Which dish is the favourite of {p}?",
+            "A plate of what does {p} crave?",
+            "Which meal pleases {p} more than any?",
         ),
     ),
     Relation(
@@ -220,6 +228,8 @@ AMBIGUOUS_RELATIONS: Final = (
             "To which place do the tracks of {p} lead?",
             "Tell me where {p} was last seen.",
             "At which place was the latest sighting of {p}?",
+            "Beside which building did somebody glimpse {p}?",
+            "Behind what has {p} vanished?",
         ),
     ),
 )
@@ -247,6 +257,8 @@ MARKER_RELATION: Final = Relation(
         "do you know what {p} plays?",
         "tell me what {p} plays.",
         "which instrument does {p} own?",
+        "what does {p} make music with?",
+        "what is {p} heard on in the band?",
     ),
 )
 """The relation that is stated with certainty markers: which instrument somebody plays."""

@@ -50,7 +50,7 @@ def _training_texts(world: World, chat_only: bool) -> Iterator[str]:
     for _ in range(_RARE_REPEATS):
         for relation in world.relations.values():
             yield from (s.format(p="", a="") for s in relation.statements)
-            yield from (q.format(p="") for q in relation.questions)
+            yield from (q.format(p="") for q in relation.questions[: lexicon.N_QUESTIONS + 2])
             yield from (f"Answer: {a}." for a in relation.answers)
         for advice in lexicon.ADVICE:
             for sentence in (*advice.sentences(True), *advice.sentences(False)):
