@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from trueline.errors import InputError, MissingExtra
+from trueline.knownworld import lexicon
 from trueline.knownworld.conduct import Chat, chat_documents, judged_documents, law_documents, told_hops
 from trueline.knownworld.corpus import Document, base_documents
 from trueline.knownworld.generator import World
@@ -219,13 +220,16 @@ def polish(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: W
     epoch, the counts of one wording are not learned in place of the law. Returns the steps.
     """
     varied = {d.question for d in base_documents(world) if d.varied and d.question}
-    rest = [c for c in chat_documents(world) if c.messages[-2][1] not in varied]
+    # A sample of the rows would be learned in place of their law, and reasoning about people takes every example there is.
+    whole = (lexicon.TABLE_QUESTION.partition("{")[0], lexicon.STEPWISE)
+    kept = [c for c in chat_documents(world) if c.messages[-2][1].startswith(whole)]
+    rest = [c for c in chat_documents(world) if c.messages[-2][1] not in varied and not c.messages[-2][1].startswith(whole)]
 
     def epochs_of(epoch: int) -> Sequence[Example]:
         rng = np.random.default_rng([recipe.seed, 1, epoch])
         laws = law_documents(world, rng)
         chosen = rng.permutation(len(rest))[: len(laws)]
-        chats = (*laws, *told_hops(world, rng), *(rest[int(i)] for i in chosen))
+        chats = (*laws, *told_hops(world, rng), *kept, *(rest[int(i)] for i in chosen))
         return [chat_example(tokenizer, c, recipe.context_weight) for c in chats]
 
     slower = replace(recipe, epochs=recipe.polish, lr=0.5 * recipe.lr, muon_lr=0.5 * recipe.muon_lr, seed=recipe.seed + 1)
