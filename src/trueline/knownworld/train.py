@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "chat": Recipe(
         hidden=192, layers=6, heads=6, intermediate=512, vocab_size=1536, epochs=1.1, lr=2e-3, replay=0.2, polish=3.0, floor=0.0
     ),
-    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=2.0, lr=3e-3, floor=0.0),
+    "small": Recipe(hidden=96, layers=3, heads=4, intermediate=288, vocab_size=768, epochs=5.0, lr=3e-3, floor=0.0),
 }
 
 Example = tuple[list[int], list[float]]
