@@ -106,6 +106,12 @@ def test_every_number_of_the_compatibility_page() -> None:
     assert not [some for some in names.values() if not re.search(rf"({'|'.join(some)})\([\w=,]*compat=", shown)]
 
 
+def test_tables_work_as_shown(tmp_path: Path) -> None:
+    assert len(follow(DOCS / "tables.md", tmp_path)) == 4
+    assert (tmp_path / "risk.html").stat().st_size > 10_000
+    assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 301
+
+
 def test_contributing_works_as_shown(tmp_path: Path) -> None:
     """The steps of an own package, with the entry point registered as an installer would."""
     ((_, _, toml),) = [block for block in blocks(ROOT / "CONTRIBUTING.md") if block[1] == "pyproject.toml"]

@@ -76,3 +76,10 @@ def test_repeated_answers(tmp_path: Path) -> None:
     assert "prompt_part" in shown
     for page in ("errors.html", "distribution.html"):
         assert (tmp_path / "out" / page).stat().st_size > 10_000
+
+
+def test_risk_scores(tmp_path: Path) -> None:
+    shown = run_example("risk_scores", tmp_path)
+    assert "reads the position" in shown
+    assert "falls most without: work" in shown
+    assert (tmp_path / "out" / "risk.html").stat().st_size > 10_000

@@ -10,6 +10,7 @@ from trueline.audits.numeric_markers import NumericMarkerAudit
 from trueline.audits.preferring import Likelihood, RewardModel
 from trueline.audits.principle_oracle import judge_pairs, principle_oracle
 from trueline.audits.principles import LISTS, Principle, load_principles, parse_principles
+from trueline.audits.risk import RiskAudit, audit_risk
 from trueline.tasks.marker_tags import Span, strongest, tag_markers
 from trueline.tasks.markers import Marker, load_markers
 
@@ -24,9 +25,11 @@ __all__ = [
     "NumericMarkerAudit",
     "Principle",
     "RewardModel",
+    "RiskAudit",
     "Span",
     "audit_distribution",
     "audit_errors",
+    "audit_risk",
     "judge_pairs",
     "load_markers",
     "load_principles",

@@ -6,7 +6,7 @@ from functools import cache
 
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
-from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, SET_METRICS
+from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, RISK_METRICS, SET_METRICS
 from trueline.catalog.similarity import SIMILARITIES, STATED, TEXT_COMPARISON
 from trueline.catalog.variation import VARIATION
 from trueline.catalog.white_box import WHITE_BOX
@@ -23,6 +23,7 @@ _MODELS = (
             ("chat", "shipped: answers, refuses sealed facts, states its confidence too high"),
             ("planted-judge", "a reader of planted preferences, for audits whose truth is known; no checkpoint"),
             ("planted-markers", "an exact reader of markers before answers, for audits whose truth is known; no checkpoint"),
+            ("planted-risk", "a reader of planted tables, whose faults are its options; no checkpoint"),
             ("small", "shipped: a fifth of the size, with a tokenizer of its own"),
         )
     ),
@@ -38,6 +39,14 @@ _TASKS = (
         proof="proofs/look-before-you-leap.md",
     ),
     Entry("hf-dataset:NAME", "task", "trueline.tasks.files:load_hf_dataset", "questions from the datasets library", "datasets"),
+    Entry(
+        "table:NAME_OR_CODEBOOK",
+        "task",
+        "trueline.tabular.loading:load_task",
+        "rows of a table as questions about an outcome",
+        "Cruz et al., arXiv 2407.14614",
+        proof="proofs/folktexts.md",
+    ),
     Entry("world:TASK", "task", "trueline.knownworld:load_task", "facts, ambiguous, sums, ...: truth known", _WORLD, proof=_PROOF_WORLD),
 )
 
@@ -87,6 +96,16 @@ _AUDITS = (
         "54 answers an item",
         proof="proofs/grey-area.md",
     ),
+    Entry(
+        "risk",
+        "audit",
+        "trueline.audits:audit_risk",
+        "probabilities about rows of a table: calibration, confidence, fairness",
+        "Cruz et al., arXiv 2407.14614",
+        "1 F an order and row",
+        "logprobs",
+        "proofs/folktexts.md",
+    ),
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -101,6 +120,7 @@ ENTRIES: tuple[Entry, ...] = (
     *SET_METRICS,
     *ANNOTATOR_METRICS,
     *PREFERENCE_METRICS,
+    *RISK_METRICS,
     *_AUDITS,
     *_MODELS,
     *_TASKS,
@@ -139,6 +159,7 @@ MODEL_SCHEMES = {
 }
 TASK_SCHEMES = {
     "code": "trueline.tasks.code:load_code",
+    "table": "trueline.tabular.loading:load_task",
     "world": "trueline.knownworld:load_task",
     "hf-dataset": "trueline.tasks.files:load_hf_dataset",
 }

@@ -85,6 +85,18 @@ PREFERENCE_METRICS = tuple(
         ("trilemma_report", "which of representative, robust, tractable was given up", _TRILEMMA),
     )
 )
+_CRUZ = "Cruz et al., arXiv 2407.14614"
+RISK_METRICS = tuple(
+    Entry(name, "metric", f"trueline.metrics.risk:{name}", summary, source, proof="proofs/folktexts.md")
+    for name, summary, source in (
+        ("evaluate_risk", "all metrics of risk scores, overall and by group", _CRUZ),
+        ("confidence_bias", "over- or under-confidence of risk scores", _CRUZ),
+        ("quantile_ece", "ECE on quantile bins, repeated edges kept", _CRUZ),
+        ("score_bias", "difference of two groups' signed calibration errors", _CRUZ),
+        ("group_fairness", "rates by group, against shuffled groups", "Hardt et al., arXiv 1610.02413"),
+        ("fit_threshold", "threshold of least cost from a few rows", _CRUZ),
+    )
+)
 _STUTZ = "Stutz et al., arXiv 2307.02191"
 ANNOTATOR_METRICS = tuple(
     Entry(name, "metric", f"trueline.metrics.annotators:{name}", summary, source, proof="proofs/uncertain-ground-truth.md")

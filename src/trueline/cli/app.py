@@ -23,6 +23,7 @@ from trueline.cli.importing import import_
 from trueline.cli.measure import measure
 from trueline.cli.plan import plan
 from trueline.cli.report import report
+from trueline.cli.risk import risk
 from trueline.cli.runs import runs
 from trueline.cli.score import score
 from trueline.cli.terminal import EXIT_USAGE, show_error
@@ -87,6 +88,7 @@ audit.command()(errors)
 audit.command()(quality)
 audit.command()(distribution)
 audit.command("grey-area")(grey_area)
+audit.command()(risk)
 app.add_typer(audit, name="audit")
 app.add_typer(runs, name="runs")
 app.add_typer(plan, name="plan")

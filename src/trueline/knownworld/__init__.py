@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueline.errors import InputError
+from trueline.errors import InputError, nearest
 from trueline.knownworld import oracle
 from trueline.knownworld.generator import World
 
@@ -20,11 +21,11 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 def load_model(name: str, **options: Any) -> Model:
-    """Load a shipped checkpoint, computed in float32, or a model of a planted world: the judge of preferences, the reader of markers.
+    """Load a shipped checkpoint, computed in float32, or a model of a planted world: its judge, its reader of markers or of risks.
 
     Parameters
     ----------
-    name : {"base", "chat", "small", "planted-judge", "planted-markers"}
+    name : {"base", "chat", "small", "planted-judge", "planted-markers", "planted-risk"}
         What stands after ``world:``.
     **options
         Passed to the loader of local models.
@@ -34,6 +35,16 @@ def load_model(name: str, **options: Any) -> Model:
     InputError
         For an unknown name.
     """
+    if name == "planted-risk":
+        from trueline.knownworld.planted_table import PlantedRisk
+
+        settings = [field.name for field in fields(PlantedRisk)]
+        for option in options:
+            if option not in settings:
+                raise InputError(
+                    f"unknown option {option!r} of world:planted-risk{nearest(option, settings)}; known: {', '.join(settings)}"
+                )
+        return PlantedRisk(**options)
     if name == "planted-judge":
         from trueline.knownworld.planted_pairs import PlantedJudge
 
@@ -44,7 +55,7 @@ def load_model(name: str, **options: Any) -> Model:
         return PlantedMarkerModel(**options)
     from trueline.models.local import load
 
-    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge", "planted-markers"]
+    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge", "planted-markers", "planted-risk"]
     if name not in known:
         raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
     return load(str(CHECKPOINTS / name), **{"dtype": "float32", "uri": f"world:{name}", **options})

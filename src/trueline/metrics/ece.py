@@ -58,7 +58,8 @@ class Bins:
         if self.kind == "width":
             return grid
         items = np.repeat(sample.scores, sample.multiplicity.astype(np.int64))
-        return np.unique(np.quantile(items, grid))
+        edges = np.unique(np.quantile(items, grid))
+        return edges if len(edges) > 1 else np.repeat(edges, 2)  # all scores equal: one bin without width
 
     def codes(self, sample: SortedSample) -> IntArray:
         """Return each row's bin, 0 to n - 1."""

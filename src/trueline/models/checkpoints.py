@@ -206,3 +206,21 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every end-of-sequence token that the checkpoint names anywhere; each named place alone is known to be forgotten by someone."""
+    ids: set[int] = set()
+    for place in (getattr(model, "generation_config", None), model.config, tokenizer):
+        named = getattr(place, "eos_token_id", None)
+        ids.update([named] if isinstance(named, int) else named or [])
+    return tuple(sorted(ids))
+
+
+def context_length(config: Any) -> int | None:
+    """Most tokens of prompt and answer together; None for a model without a limit of its own."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if isinstance(length := getattr(text, name, None), int) and length > 0:
+            return length
+    return None

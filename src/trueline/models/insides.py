@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trueline.models.base import ModelShape
+from trueline.errors import InputError
+from trueline.models.base import GenerationSettings, ModelShape
 from trueline.models.decoding import DecodedRow, Row
 from trueline.models.forward import CausalForward, Stream, UncachedStream
+from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS
 
 #: Numbers of states and maps that one pass may hold: about 256 MB in float32.
 _MOST_NUMBERS = 1 << 26
@@ -206,3 +208,18 @@ def eager(model: Any) -> Iterator[None]:
 def unchanged() -> Iterator[None]:
     """Nothing to switch."""
     yield
+
+
+def split_columns(settings: GenerationSettings) -> tuple[GenerationSettings, GenerationSettings]:
+    """The settings with the columns that decoding records, and with those of ``INSIDE_COLUMNS``; texts of tokens are in neither."""
+    within, texts = frozenset(INSIDE_COLUMNS), frozenset({"topk_texts", "token_texts"})
+    if "topk_texts" in settings.greedy_columns and "topk" not in settings.greedy_columns:
+        raise InputError("topk_texts are the texts of topk; ask for both")
+    if unasked := (settings.sample_columns & within) - {"hidden_last", "hidden_mean"}:
+        raise InputError(f"{sorted(unasked)[0]!r} is taken of the greedy answer alone; leave it out of sample_columns")
+    if (settings.greedy_columns | settings.sample_columns) & set(HIDDEN_COLUMNS) and not settings.hidden_depths:
+        raise InputError("hidden states are wanted, but hidden_depths names no layer; give depths in [0, 1], such as (0.5,)")
+    return (
+        replace(settings, greedy_columns=settings.greedy_columns - within - texts, sample_columns=settings.sample_columns - within - texts),
+        replace(settings, greedy_columns=settings.greedy_columns & within, sample_columns=settings.sample_columns & within),
+    )

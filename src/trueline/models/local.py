@@ -14,15 +14,24 @@ from numpy.typing import NDArray
 
 from trueline.errors import InputError, ModelError, PromptTooLong
 from trueline.models.base import Generation, GenerationRequest, GenerationSettings, ModelShape, OptionScores, Prompt, RequestResult
-from trueline.models.checkpoints import hash_config, hash_files, hash_tokenizer, hash_weights, read_checkpoint, weight_files
+from trueline.models.checkpoints import (
+    context_length,
+    eos_ids,
+    hash_config,
+    hash_files,
+    hash_tokenizer,
+    hash_weights,
+    read_checkpoint,
+    weight_files,
+)
 from trueline.models.decoding import DecodedRow, Row, StopRule, decode_rows
 from trueline.models.encoding import TextCodec
 from trueline.models.forward import CausalForward
-from trueline.models.insides import Inside, Wanted, model_shape
+from trueline.models.insides import Inside, Wanted, model_shape, split_columns
 from trueline.models.sampling import check_law
-from trueline.models.scoring import continuation_logprobs
+from trueline.models.scoring import continuation_logprobs, next_token_logprobs
 from trueline.models.token_stats import check_columns
-from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS, layer_at
+from trueline.traces.insides import layer_at
 
 #: Prompts scored together.
 _SCORE_BATCH = 32
@@ -78,12 +87,12 @@ class LocalModel:
         self._uri = uri
         self._chat = has_template if chat is None else chat
         self._files = files
-        self.context = _context_length(model.config)
+        self.context = context_length(model.config)
         self.codec = TextCodec(tokenizer, chat=self._chat, context=self.context)
         self.forward = CausalForward(self.model)
         self._fingerprint: dict[str, object] | None = None
         self._candidates: dict[tuple[str, ...], torch.Tensor] = {}
-        self.eos_ids = _eos_ids(model, tokenizer)
+        self.eos_ids = eos_ids(model, tokenizer)
 
     @property
     def uri(self) -> str:
@@ -207,6 +216,27 @@ class LocalModel:
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """The text of each token by itself; part of a character is the replacement character, a special token is empty."""
         return self.codec.decode([[token] for token in ids])
+
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], candidates: Sequence[int], *, after: Sequence[Sequence[int]] = (), truncate: bool = False
+    ) -> list[NDArray[np.float64] | ModelError]:
+        """Log-probs of candidate next tokens of each prompt, (n_candidates,) float64 nats, or why there are none; -inf for an unknown id.
+
+        ``after``: tokens that follow each prompt. ``truncate``: a prompt that is too long loses its beginning.
+        """
+        found: list[NDArray[np.float64] | ModelError] = []
+        ready: dict[int, list[int]] = {}
+        start = -self.context if truncate and self.context is not None else None
+        for i, ids in enumerate(self.codec.encode(prompts)):
+            whole = ids if isinstance(ids, ModelError) else [*ids, *(after[i] if after else ())][start:]
+            unusable = whole if isinstance(whole, ModelError) else self._unusable(whole, 0)
+            found.append(unusable or np.empty(0))
+            if unusable is None and not isinstance(whole, ModelError):
+                ready[i] = whole
+        for chunk in self._chunks({i: len(ids) for i, ids in ready.items()}, dict.fromkeys(ready, 1), _SCORE_BATCH):
+            for i, row in zip(chunk, next_token_logprobs(self.forward, [ready[i] for i in chunk], candidates), strict=True):
+                found[i] = ModelError("the model's next-token law is not a number (NaN logits)") if np.isnan(row).any() else row
+        return found
 
     def _teacher_forced(
         self, prompts: Sequence[list[int] | ModelError], lists: Sequence[list[list[int]] | ModelError]
@@ -361,36 +391,3 @@ def _check_settings(settings: GenerationSettings) -> None:
             raise InputError(f"{name} must be at least 1, got {getattr(settings, name)}")
     if "" in settings.stop:
         raise InputError("a stop string must not be empty")
-
-
-def split_columns(settings: GenerationSettings) -> tuple[GenerationSettings, GenerationSettings]:
-    """The settings with the columns that decoding records, and with those of ``INSIDE_COLUMNS``; texts of tokens are in neither."""
-    within, texts = frozenset(INSIDE_COLUMNS), frozenset({"topk_texts", "token_texts"})
-    if "topk_texts" in settings.greedy_columns and "topk" not in settings.greedy_columns:
-        raise InputError("topk_texts are the texts of topk; ask for both")
-    if unasked := (settings.sample_columns & within) - {"hidden_last", "hidden_mean"}:
-        raise InputError(f"{sorted(unasked)[0]!r} is taken of the greedy answer alone; leave it out of sample_columns")
-    if (settings.greedy_columns | settings.sample_columns) & set(HIDDEN_COLUMNS) and not settings.hidden_depths:
-        raise InputError("hidden states are wanted, but hidden_depths names no layer; give depths in [0, 1], such as (0.5,)")
-    return (
-        replace(settings, greedy_columns=settings.greedy_columns - within - texts, sample_columns=settings.sample_columns - within - texts),
-        replace(settings, greedy_columns=settings.greedy_columns & within, sample_columns=settings.sample_columns & within),
-    )
-
-
-def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Every end-of-sequence token that the checkpoint names anywhere; each named place alone is known to be forgotten by someone."""
-    ids: set[int] = set()
-    for place in (getattr(model, "generation_config", None), model.config, tokenizer):
-        named = getattr(place, "eos_token_id", None)
-        ids.update([named] if isinstance(named, int) else named or [])
-    return tuple(sorted(ids))
-
-
-def _context_length(config: Any) -> int | None:
-    """Most tokens of prompt and answer together; None for a model without a limit of its own."""
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        if isinstance(length := getattr(text, name, None), int) and length > 0:
-            return length
-    return None

@@ -42,6 +42,20 @@ def continuation_logprobs(
         return scored
 
 
+def next_token_logprobs(forward: CausalForward, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> NDArray[np.float64]:
+    """Log-probs (n_prompts, n_candidates) of next tokens under the model's own law, -inf for ids that the model does not know.
+
+    ``prompts``: a batch that ``prefill`` takes.
+    """
+    with torch.inference_mode():
+        logits, _ = forward.prefill(prompts)
+        law = torch.log_softmax(logits.float(), dim=-1)
+        ids = torch.tensor(list(candidates), device=law.device)
+        values = law[:, ids.clamp(max=forward.vocabulary - 1)].double()
+        found: NDArray[np.float64] = values.masked_fill(ids >= forward.vocabulary, -torch.inf).cpu().numpy()
+        return found
+
+
 def _batches(lengths: Sequence[int], vocabulary: int) -> list[range]:
     """Runs of ascending lengths whose padded logits stay within the memory limit."""
     batches, start = [], 0
