@@ -79,7 +79,7 @@ def test_unbiased_terms_do_not_move_with_the_number_of_samples(sums: tl.Run, tmp
     for n in (3, 5, 10):
         rows: dict[str, dict[str, Any]] = {}
         for r in table:
-            if r["draw"] < n:
+            if r["draw"] < n and r["text"] is not None:  # None: cut while reasoning
                 item = rows.setdefault(r["item_id"], {"id": r["item_id"], "samples": [], "correct": [], "temperature": 1.0})
                 key = sums.task.canonical(_items(sums)[r["item_id"]], r["text"])  # type: ignore[misc]
                 item["samples"].append(key)
@@ -97,19 +97,20 @@ def _items(run: tl.Run) -> Mapping[str, Item]:
 
 
 def test_sampling_beside_greedy_on_sums(sums: tl.Run) -> None:
-    document = audit_distribution(sums, ks=(1, 5, 10))
+    # A sample that is cut while reasoning has no answer: nine are left then.
+    document = audit_distribution(sums, ks=(1, 5, 9))
     found = document["capability"]
     print()
     for name in ("greedy_accuracy", "mean_sample_accuracy", "reachable", "fragile"):
         say(name, found[name])
-    for k in ("5", "10"):
+    for k in ("5", "9"):
         for name in ("pass_at_k", "gain_pass", "majority_at_k", "gain_vote"):
             say(f"{name} {k}", found[name][k])
     for name in ("effective_paths", "unseen_mass", "several_right_paths"):
         say(name, document["paths"][name])
     assert document["paths"]["kind"] == "equations"
-    assert found["pass_at_k"]["10"]["value"] > found["pass_at_k"]["5"]["value"] > found["pass_at_k"]["1"]["value"]
-    assert found["gain_pass"]["10"]["low"] > found["gain_vote"]["10"]["high"]  # an oracle verifier is worth more than a vote
+    assert found["pass_at_k"]["9"]["value"] > found["pass_at_k"]["5"]["value"] > found["pass_at_k"]["1"]["value"]
+    assert found["gain_pass"]["9"]["low"] > found["gain_vote"]["9"]["high"]  # an oracle verifier is worth more than a vote
 
 
 # -- facts: ignorance, ambiguity and planted bias ------------------------------------------------------------------------
