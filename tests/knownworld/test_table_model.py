@@ -14,7 +14,10 @@ from trueline.knownworld.planted_table import planted_table
 from trueline.knownworld.table_model import TableRecipe, train_table_model
 from trueline.metrics import auroc
 from trueline.metrics.risk import RiskReport, confidence_bias, evaluate_risk
-from trueline.tabular import Numeric, RiskScores, risk_scores
+from trueline.models import Message, Prompt, load_model
+from trueline.models.local import LocalModel
+from trueline.tabular import Numeric, RiskScores, option_law, risk_scores
+from trueline.tasks import load_task
 
 PLANTED = planted_table(4000, seed=0, split=(0.5, 0.0, 0.5))
 
@@ -53,6 +56,22 @@ def test_trained_in_one_order_it_reads_the_position() -> None:
     assert any("reads the position" in w for w in found.warnings)
     one = auroc(found.by_order[:, 0], PLANTED.task.y[PLANTED.task.rows("test")], ci=None).value
     assert report["roc_auc"].value < one - 0.1
+
+
+def test_the_shipped_model_knows_its_own_table() -> None:
+    """`world:chat`, its words "yes" and "no" read by the rule of token variants."""
+    task, model = load_task("world:table"), load_model("world:chat")
+    assert isinstance(model, LocalModel)
+    prompts = [Prompt(text=item.prompt_text, messages=(Message("user", item.question),)) for item in task.items]
+    ids = [model.tokenizer.convert_tokens_to_ids(word) for word in ("\u0120no", "\u0120yes")]
+    laws = [
+        option_law(dict(zip((" no", " yes"), np.exp(law), strict=True)), ["no", "yes"]) for law in model.next_token_logprobs(prompts, ids)
+    ]
+    risk, y = (np.array(v) for v in ([i.metadata["law"]["yes"] for i in task.items], [int(i.references[0] == "yes") for i in task.items]))
+    scores = np.array([law.p[1] for law in laws])
+    assert min(law.mass for law in laws) > 0.9
+    assert auroc(scores, y, ci=None).value >= auroc(risk, y, ci=None).value - 0.03
+    assert np.abs(scores - risk).mean() < 0.1
 
 
 def test_a_short_training_learns_something_and_repeats() -> None:
