@@ -29,6 +29,7 @@ from trueline.estimators.loading import load_estimators
 from trueline.estimators.pairs import COMPARED, JUDGED
 from trueline.estimators.similarity import Char3, compare_trace
 from trueline.estimators.verbalized import SCALE
+from trueline.knownworld.two_hop import simulated_outputs, two_hop_world
 from trueline.metrics import auroc
 from trueline.traces.judgements import ItemJudgement, Judgements
 from trueline.traces.schema import PERTURBATIONS
@@ -68,7 +69,7 @@ def inside(rng: np.random.Generator, n_tokens: int, kind: str) -> Row:
 
 def generation(rng: np.random.Generator, text: str, kind: str = "sample") -> Row:
     """One answer with all that a white-box model shows, computed from a made-up next-token law at each step."""
-    law = np.log(rng.dirichlet(np.full(VOCABULARY, 0.7), size=int(rng.integers(2, 7))))
+    law = np.log(rng.dirichlet(np.full(VOCABULARY, 0.7), size=int(rng.integers(3, 7))))
     ordered = np.sort(law, axis=1)[:, ::-1]
     soft = np.exp(law / 2) / np.exp(law / 2).sum(axis=1, keepdims=True)
     affinity = np.sqrt(soft / VOCABULARY).sum(axis=1)
@@ -173,8 +174,21 @@ def asked_of(trace: Trace, other: Trace) -> Trace:
     return trace.with_judgements(other.judgements).with_similarities(other.similarities)
 
 
+def thoughts(index: int, draw: int, text: str) -> Row:
+    """A made-up reasoning before the answer: its first token."""
+    rng = np.random.default_rng([12, index, draw])
+    place = str(rng.choice(["North", "South", "East"]))
+    guesses = " ".join(f"Is it Old {place} {k}? Wait." for k in range(rng.integers(index % 4 + 1)))
+    reasoning = f"{guesses} {text.capitalize()} stands in {place}."
+    return {"reasoning": reasoning, "reasoning_span": [0, 1], "answer_start": 1}
+
+
 def rows_of(indices: Sequence[int]) -> list[Row]:
-    return [row for index in indices for row in item_rows(index)]
+    rows = [row for index in indices for row in item_rows(index)]
+    answers = ("greedy", "sample")
+    return [
+        {**row, **thoughts(int(row["item_id"][5:]), row.get("draw", 99), row["text"])} if row["kind"] in answers else row for row in rows
+    ]
 
 
 def failed(row: Row) -> Row:
@@ -183,8 +197,12 @@ def failed(row: Row) -> Row:
     return {**{k: row[k] for k in kept if k in row}, "error": "the model ran out of memory"}
 
 
+#: Estimators that do nothing without a model of their own: how they are named here.
+WITH_A_MODEL = {"race_ca": "race_ca(proxy=world:small)"}
+
+
 def unfitted(entry: Entry) -> Estimator:
-    (estimator,) = load_estimators([entry.name]).values()
+    (estimator,) = load_estimators([WITH_A_MODEL.get(entry.name, entry.name)]).values()
     return estimator
 
 
@@ -195,7 +213,7 @@ def estimator_of(entry: Entry) -> Estimator:
 
 @cache
 def fitted(name: str) -> Estimator:
-    (estimator,) = load_estimators([name]).values()
+    (estimator,) = load_estimators([WITH_A_MODEL.get(name, name)]).values()
     if not isinstance(estimator, Trained):
         return estimator
     labelled = range(100, 140)
@@ -353,7 +371,13 @@ def asks_the_model(entry: Entry) -> bool:
     return bool(estimator_of(entry).needs.probes - set(PERTURBATIONS))
 
 
-OBSERVED = [entry for entry in ESTIMATORS if not asks_the_model(entry)]
+def reads_reasoning(entry: Entry) -> bool:
+    """The score is about what was thought before the answer."""
+    return "reasoning" in unfitted(entry).needs.greedy
+
+
+REASONED = [entry for entry in ESTIMATORS if reads_reasoning(entry)]
+OBSERVED = [entry for entry in ESTIMATORS if not asks_the_model(entry) and not reads_reasoning(entry)]
 #: Scores that say nothing about the facts of the known world; their proof page says why.
 NO_BETTER_THAN_CHANCE = frozenset({"attention_score", "mahalanobis", "relative_mahalanobis", "linear_probe", "saplma"}) | {
     f"perturb_{ratio}_{point}" for ratio in ("vr", "vro") for point in ("max_entropy", "min_entropy", "max_increase")
@@ -429,3 +453,14 @@ def test_wrong_answers_score_higher_when_the_model_reports_what_it_knows(entry: 
             *({**item, "kind": "selfcheck_prompt", "text": "yes" if rng.random() < chance else "no"} for _ in range(10)),
         ]
     assert auroc(estimator_of(entry).score(make_trace(rows)), wrong, ci=None).value > 0.7
+
+
+@each([entry for entry in REASONED if entry.name not in WITH_A_MODEL])
+def test_wrong_answers_score_higher_where_the_reasoning_is_made_up(entry: Entry) -> None:
+    """The shipped facts are answered at once, so these are tried on simulated reasoning about them; trained models: the proof pages."""
+    rng = np.random.default_rng(2)
+    world = two_hop_world(rng, n_people=400)
+    trace = make_trace(simulated_outputs(world, 5, rng))
+    wrong = np.array([text != world.answer(k) for k, text in enumerate(trace.greedy.texts)])
+    assert 40 < wrong.sum() < 360
+    assert auroc(estimator_of(entry).score(trace), wrong, ci=None).value > 0.55

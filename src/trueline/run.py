@@ -151,6 +151,7 @@ class Run:
         elsewhere. similarity: ``char3``, ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR``, or loaded; default: the run's own, else
         ``char3``. replace: forget earlier scores first.
         """
+        from trueline.estimators.base import AsksPairs
         from trueline.estimators.equivalence.base import PairJudge
         from trueline.estimators.equivalence.cache import PairCache
         from trueline.estimators.loading import load_equivalence, load_estimators, load_similarity
@@ -168,11 +169,14 @@ class Run:
             if any(e.needs.similarity for e in chosen.values()):
                 named = similarity or self.manifest.get("similarity") or "char3"
                 alike = load_similarity(named) if isinstance(named, str) else named
+            own = any(isinstance(e, AsksPairs) and e.asks_pairs for e in chosen.values())
+            whole = any(getattr(e, "whole_run", False) for e in chosen.values())  # a score that depends on the other items
+            blocks = [self.trace()] if whole else self.blocks()
             with (
-                PairCache(self.path / "judgements.sqlite" if isinstance(judge, PairJudge) else None) as cache,
+                PairCache(self.path / "judgements.sqlite" if own or isinstance(judge, PairJudge) else None) as cache,
                 SimilarityCache(self.path / "similarities.sqlite" if alike is not None and alike.kept else None) as kept,
             ):
-                scores = score_blocks(self.blocks(), chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all")
+                scores = score_blocks(blocks, chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all")
             self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace)
         return self.scores
 
@@ -232,6 +236,7 @@ class Run:
                 "similarity": alike if chosen[name].needs.similarity else None,
                 "n_missing": int(sum(reasons.values())),
                 "reasons": reasons,
+                **({"notes": list(notes)} if (notes := getattr(chosen[name], "notes", ())) else {}),
             }
         for name, reason in scores.left_out.items():
             info[name] = {"left_out": reason}

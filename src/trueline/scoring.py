@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trueline.capture.needs import union
 from trueline.errors import LawError, MissingTraceField, NotFitted
-from trueline.estimators.base import Estimator
+from trueline.estimators.base import AsksPairs, Estimator
 from trueline.traces.trace import Trace
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def score_blocks(
     from trueline.estimators.engine import judge_trace, missing_reasons, score_trace
     from trueline.estimators.similarity import compare_trace
 
-    live = dict(estimators)
+    live = {name: e.with_cache(cache) if isinstance(e, AsksPairs) else e for name, e in estimators.items()}
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in live}
     lacking: dict[str, MissingTraceField | LawError | NotFitted] = {}

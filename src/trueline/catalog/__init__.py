@@ -7,6 +7,7 @@ from functools import cache
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
 from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, RISK_METRICS, SET_METRICS
+from trueline.catalog.reasoning import REASONING
 from trueline.catalog.similarity import SIMILARITIES, STATED, TEXT_COMPARISON
 from trueline.catalog.variation import VARIATION
 from trueline.catalog.white_box import WHITE_BOX
@@ -115,6 +116,7 @@ ENTRIES: tuple[Entry, ...] = (
     *STATED,
     *SIMILARITIES,
     *VARIATION,
+    *REASONING,
     *EQUIVALENCES,
     *METRICS,
     *SET_METRICS,

@@ -51,6 +51,9 @@ def _print(run: Path, n_items: int, summary: dict[str, Any], left_out: dict[str,
     console.print(table)
     for line in left_out_lines(left_out):
         console.print(plain(line, "yellow"), soft_wrap=True)
+    for name, entry in summary.items():
+        if entry.get("notes"):
+            console.print(plain(f"{name}: {'; '.join(entry['notes'])}"), soft_wrap=True)
 
 
 def _summary(values: list[float | None]) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueline.capture.needs import Needs
 from trueline.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from trueline.estimators.equivalence.cache import PairCache
 
 
 @runtime_checkable
@@ -23,4 +26,16 @@ class Estimator(Protocol):
 
         Raises ``MissingTraceField`` when the trace lacks a needed column altogether and ``LawError`` when it was sampled otherwise.
         """
+        ...
+
+
+@runtime_checkable
+class AsksPairs(Protocol):
+    """An estimator that may have pairs of its own judged (``asks_pairs``), and keeps the verdicts in the run's cache."""
+
+    @property
+    def asks_pairs(self) -> bool: ...
+
+    def with_cache(self, cache: PairCache | None) -> Self:
+        """The same estimator on this cache."""
         ...
