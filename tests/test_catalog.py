@@ -178,7 +178,7 @@ def thoughts(index: int, draw: int, text: str) -> Row:
     """A made-up reasoning before the answer: its first token."""
     rng = np.random.default_rng([12, index, draw])
     place = str(rng.choice(["North", "South", "East"]))
-    guesses = " ".join(f"Is it Old {place} {k}? Wait." for k in range(rng.integers(index % 4 + 1)))
+    guesses = " ".join(f"Is it Old Harbour {k}? Wait." for k in range(rng.integers(index % 4 + 1)))
     reasoning = f"{guesses} {text.capitalize()} stands in {place}."
     return {"reasoning": reasoning, "reasoning_span": [0, 1], "answer_start": 1}
 
