@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def catalog(
     name: Annotated[str | None, typer.Argument(help="One entry in full.", show_default=False)] = None,
     kind: Annotated[str | None, typer.Option(help="Only entries of one kind, such as estimator.", show_default=False)] = None,
+    proofs: Annotated[bool, typer.Option("--proofs", help="Where each estimator wins and loses, on the known world.")] = False,
     json_: Json = False,
 ) -> None:
     """List what trueline can do, or show one entry in full.
@@ -26,6 +27,9 @@ def catalog(
     from trueline.errors import InputError, nearest
 
     entries = {entry.name: entry for entry in all_entries()}
+    if proofs:
+        _show_standings(name, json_)
+        return
     if name is not None:
         if name not in entries:
             raise InputError(f"nothing called {name!r} in the catalog{nearest(name, entries)} (trueline catalog lists all)")
@@ -40,6 +44,33 @@ def catalog(
         print_json([asdict(entry) for entry in chosen])
     else:
         _print_all(chosen)
+
+
+def _show_standings(name: str | None, json_: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from trueline.errors import InputError, nearest
+    from trueline.standings import COLUMNS, load_standings, table
+
+    document = load_standings()
+    known = [row["name"] for row in document["rows"]]
+    if name is not None and name not in known:
+        raise InputError(f"{name!r} has no standing{nearest(name, known)} (trueline catalog --proofs lists all)")
+    document["rows"] = [row for row in document["rows"] if name in (None, row["name"])]
+    if json_:
+        print_json(document)
+        return
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in ("estimator", "cost", *(heading for _, _, heading in COLUMNS.values())):
+        shown.add_column(heading, overflow="fold", no_wrap=heading == "estimator")
+    for row in sorted(table(document), key=lambda row: (row["auroc_facts"] != "-", row["auroc_facts"]), reverse=True):
+        shown.add_row(*(plain(cell) for cell in (row["name"], row["cost"], *(row[c] for c in COLUMNS))))
+    console = out()
+    console.print(shown)
+    items = ", ".join(f"{t['items']} of {t['task']}" for t in document["tasks"].values())
+    console.print(plain(f"{document['model']['uri']}: {items}; measured {document['measured']}; 95 % intervals; - cannot be scored", "dim"))
+    console.print(plain("AUROC: wrong answers above right ones, .5 is chance; true: rank correlation with the true uncertainty", "dim"))
 
 
 def describe(entry: Entry) -> dict[str, Any]:
