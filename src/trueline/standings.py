@@ -50,6 +50,7 @@ def measure_standings(folder: Path, *, scale: float = 1.0, seed: int = 0) -> dic
 
     Trained estimators are fitted on the answers about one fifth of the people of ``world:facts`` and scored on the others.
     """
+    from trueline.capture.needs import BY_NAME
     from trueline.catalog import all_entries
     from trueline.estimators.loading import load_estimators
     from trueline.measuring import measure, plan
@@ -61,11 +62,9 @@ def measure_standings(folder: Path, *, scale: float = 1.0, seed: int = 0) -> dic
     trained = [name for name, estimator in loaded.items() if estimator.needs.unfitted]
     model, runs = load_model(MODEL), {}
     fit = measure(model, _people(load_task("world:facts"), fit=True), trained, out=folder / "fit", samples=0, seed=seed)
-    left_out = {
-        k: v
-        for k, v in plan(model, _people(load_task("world:facts"), fit=False), "all", samples=SAMPLES).left_out.items()
-        if k not in trained
-    }
+    offered = plan(model, _people(load_task("world:facts"), fit=False), "all", samples=SAMPLES).left_out
+    left_out = {k: why for k, why in offered.items() if k not in trained and not loaded[k].needs.probes & BY_NAME}
+    left_out |= {k: "these answers have no reasoning" for k, estimator in loaded.items() if "reasoning" in estimator.needs.greedy}
     chosen = [f"{name}(fit={fit.path})" if name in trained else name for name in names if name not in left_out]
     for key, (uri, items) in TASKS.items():
         task, limit = _people(load_task(uri), fit=False), max(int(items * scale), 40)
@@ -129,7 +128,8 @@ def _row(name: str, runs: Mapping[str, Any], synonyms: Mapping[str, Any], left_o
             continue
         scored = runs[task]["estimators"].get(name)
         left = left_out.get(name, "not scored")
-        values[column] = scored["metrics"].get(metric) if scored else {"value": None, "reason": left}
+        missing = {"value": None, "reason": "; ".join((scored or {}).get("reasons", {})) or left}
+        values[column] = (scored or {"metrics": {}})["metrics"].get(metric) or missing
     return {"name": name, "values": values}
 
 
