@@ -97,20 +97,20 @@ def _items(run: tl.Run) -> Mapping[str, Item]:
 
 
 def test_sampling_beside_greedy_on_sums(sums: tl.Run) -> None:
-    # A sample that is cut while reasoning has no answer: nine are left then.
-    document = audit_distribution(sums, ks=(1, 5, 9))
+    document = audit_distribution(sums)
+    assert document["ks"] == [1, 5]  # a sample whose reasoning never ends has no answer; some sum has fewer than ten
     found = document["capability"]
     print()
     for name in ("greedy_accuracy", "mean_sample_accuracy", "reachable", "fragile"):
         say(name, found[name])
-    for k in ("5", "9"):
-        for name in ("pass_at_k", "gain_pass", "majority_at_k", "gain_vote"):
-            say(f"{name} {k}", found[name][k])
+    for name in ("pass_at_k", "gain_pass", "majority_at_k", "gain_vote"):
+        say(f"{name} 5", found[name]["5"])
     for name in ("effective_paths", "unseen_mass", "several_right_paths"):
         say(name, document["paths"][name])
     assert document["paths"]["kind"] == "equations"
-    assert found["pass_at_k"]["9"]["value"] > found["pass_at_k"]["5"]["value"] > found["pass_at_k"]["1"]["value"]
-    assert found["gain_pass"]["9"]["low"] > found["gain_vote"]["9"]["high"]  # an oracle verifier is worth more than a vote
+    assert document["paths"]["effective_paths"]["value"] > 2  # the equations are in the reasoning
+    assert found["pass_at_k"]["5"]["value"] > found["pass_at_k"]["1"]["value"]
+    assert found["gain_pass"]["5"]["low"] > found["gain_vote"]["5"]["high"]  # an oracle verifier is worth more than a vote
 
 
 # -- facts: ignorance, ambiguity and planted bias ------------------------------------------------------------------------

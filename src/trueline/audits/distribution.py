@@ -142,8 +142,8 @@ def _capability(found: RepeatedRun, ks: Sequence[int], n_options: int | None, ci
 
 def _paths(found: RepeatedRun, kind: str, ci: CI) -> dict[str, Any]:
     if kind == "auto":
-        kind = "equations" if any(equations(t) for r in found.items for t in r.texts) else "text"
-    return {"kind": kind} | _diversity([[path_of(t, kind) for t in r.texts] for r in found.items], found, ci)
+        kind = "equations" if any(equations(t) for r in found.items for t in r.outputs) else "text"
+    return {"kind": kind} | _diversity([[path_of(t, kind) for t in r.outputs] for r in found.items], found, ci)
 
 
 def _answers(found: RepeatedRun, ci: CI) -> dict[str, Any]:

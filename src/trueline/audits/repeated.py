@@ -48,6 +48,8 @@ class Repeated:
     greedy : str or None
     greedy_correct : float
         0 or 1; NaN without a graded greedy answer.
+    outputs : n_samples texts
+        As `texts`, with the reasoning that the trace keeps apart in front, in ``<think>`` tags.
     """
 
     item: Item
@@ -58,6 +60,7 @@ class Repeated:
     n_tokens: Floats
     greedy: str | None
     greedy_correct: float
+    outputs: tuple[str, ...]
 
     @property
     def outcomes(self) -> list[int]:
@@ -278,6 +281,7 @@ def _block(trace: Trace, verdict: _Verdicts, judge: Equivalence, cache: PairCach
     except MissingTraceField:  # no item of this piece has a sample
         return [(_without_samples(verdict.items[i]), 0) for i in trace.item_ids]
     texts = rows.texts
+    thoughts = rows.table["reasoning"].to_pylist() if rows.has("reasoning") else [None] * len(rows)
     tokens = rows.numbers("n_tokens") if rows.has("n_tokens") else np.full(len(rows), math.nan)
     answers = {int(i): text for i, text in zip(greedy.item, greedy.texts, strict=True) if text is not None}
     usable = [k for k, text in enumerate(texts) if text is not None]
@@ -301,14 +305,19 @@ def _block(trace: Trace, verdict: _Verdicts, judge: Equivalence, cache: PairCach
             n_tokens=tokens[at][kept],
             greedy=answers.get(i),
             greedy_correct=right.get(i, math.nan),
+            outputs=tuple(_output(thoughts[k], str(texts[k])) for k in at[kept]),
         )
         found.append((repeated, int((~kept).sum())))
     return found
 
 
+def _output(reasoning: str | None, answer: str) -> str:
+    return answer if reasoning is None else f"<think>{reasoning}</think>{answer}"
+
+
 def _without_samples(item: Item) -> Repeated:
     none = np.zeros(0)
-    return Repeated(item, (), none.astype(np.int64), none.astype(np.int64), none, none, None, math.nan)
+    return Repeated(item, (), none.astype(np.int64), none.astype(np.int64), none, none, None, math.nan, ())
 
 
 def _meaning(judgement: ItemJudgement | None, hard: bool, n: int) -> NDArray[np.int64]:
