@@ -173,7 +173,7 @@ def test_language_models_are_read_by_their_scores() -> None:
     too_small = judge_pairs(chat, PAIRS[:1], TEXTS[:1])
     assert too_small.failed == 2
     assert "passes the model's context of 256" in too_small.errors[0]
-    tokenizer = chat._codec.tokenizer  # type: ignore[attr-defined]
+    tokenizer = chat.codec.tokenizer  # type: ignore[attr-defined]
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     network = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=1024, **sizes)).eval()
