@@ -222,7 +222,7 @@ def _lengths(run: Run, ids: tuple[str, ...], kind: str) -> Floats:
     import polars as pl
 
     parts: list[pl.DataFrame] = [pl.DataFrame(schema={"item_id": pl.String, "length": pl.Float64})]
-    for block in run.blocks(columns=["n_tokens", "text"]):
+    for block in run.blocks(columns=["n_tokens", "text", "error"]):
         rows = block.generations(kind)
         if rows.has("n_tokens"):
             lengths = rows.numbers("n_tokens")

@@ -226,8 +226,9 @@ def test_every_estimator_on_one_capture(tmp_path):
     # captured when named alone, and those that need more alternatives than this model shows
     others = {name for name in set(left) - trained if not name.startswith("perturb_")}
     named = {"selfcheck_prompt", "verbalized_topk", "verbalized_linguistic"}
-    assert others == {"sentence_max_entropy_topk", "sentence_avg_entropy_topk", *named}
-    assert len(left) == len(trained) + 5 + 6
+    reasoned = {"race", "race_aa", "race_ca", "race_cc", "race_coh", "drm"}  # this model writes no reasoning
+    assert others == {"sentence_max_entropy_topk", "sentence_avg_entropy_topk", *named, *reasoned}
+    assert len(left) == len(trained) + len(others) + 6
     scores = run.scores.drop("item_id")
     for name in scores.columns:
         assert scores[name].is_nan().sum() == 0, name

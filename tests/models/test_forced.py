@@ -54,7 +54,7 @@ def test_what_follows_a_forced_beginning_is_what_the_model_gives_after_it_alone(
         while len(tokens) < 7 and tokens[-1] not in model.eos_ids:
             scored = model.score_tokens([prompt] * 2, [[*tokens, 3], [*tokens, 4]])
             assert len(scored) == 2
-            law = model._forward.full_logits(_ids(model, [*ids, *tokens]), last=1)[0, -1]
+            law = model.forward.full_logits(_ids(model, [*ids, *tokens]), last=1)[0, -1]
             tokens.append(int(law.argmax()))
         assert answer.tokens == tokens
 
@@ -62,7 +62,7 @@ def test_what_follows_a_forced_beginning_is_what_the_model_gives_after_it_alone(
 def _ids(model: LocalModel, tokens: list[int]) -> Any:
     import torch
 
-    return torch.tensor([tokens], device=model._forward.device)
+    return torch.tensor([tokens], device=model.forward.device)
 
 
 def test_an_alternative_that_ends_the_sequence_stops_there(make_model: MakeModel) -> None:
