@@ -101,6 +101,20 @@ def test_the_plan_says_what_falls_away_before_anything_is_paid(config: dict[str,
             tl.plan("openai:stub", questions(tmp_path, 50), [gone], model_options={"base_url": stub.url})
 
 
+def test_sentences_are_checked_against_samples_as_for_a_local_model(tmp_path: Path) -> None:
+    with serve() as stub:
+        options = {"base_url": stub.url}
+        names = ["selfcheck_prompt", "sequence_nll"]
+        run = tl.measure(
+            "openai:stub", questions(tmp_path, 3), names, samples=4, out=tmp_path / "run", model_options=options, validate=False
+        )
+    rows = [row for row in run.trace().table.to_pylist() if row["kind"] == "selfcheck_prompt"]
+    assert [(row["item_index"], row["draw"]) for row in rows] == [(item, draw) for item in range(3) for draw in range(4)]
+    assert all(row["error"] is None and row["text"] for row in rows)
+    greedy = [row for row in run.trace().table.to_pylist() if row["kind"] == "greedy"]
+    assert all("".join(row["token_texts"]) == row["text"] for row in greedy)
+
+
 def test_a_cost_limit_stops_in_time_and_the_run_goes_on_later(tmp_path: Path) -> None:
     task = questions(tmp_path, 300)
     prices = {"price_prompt": 10.0, "price_completion": 100.0, "concurrency": 8}

@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from trueline.capture.perturbation import perturb
 from trueline.capture.planner import Plan
-from trueline.capture.probes import ELICIT, P_TRUE_OPTIONS, answer_prompt, probe_prompt, support_prompt
+from trueline.capture.probes import (
+    ELICIT,
+    NOTHING_TO_SUPPORT,
+    P_TRUE_OPTIONS,
+    SUPPORT_TOKENS,
+    answer_prompt,
+    probe_prompt,
+    support_prompts,
+)
 from trueline.capture.separate import answer_alone, answered, separate, separated
 from trueline.models.base import (
     TOKEN_STATS,
@@ -23,7 +31,6 @@ from trueline.models.base import (
     RequestResult,
 )
 from trueline.tasks.item import Item, Task
-from trueline.tasks.sentences import sentences
 from trueline.tasks.thinking import Splitter, for_replies, load_splitter
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.schema import PERTURBATIONS, SCHEMA
@@ -74,18 +81,7 @@ def capture_items(
 ) -> pa.Table:
     """The trace rows of some items: greedy, samples, then probes of each item. Follows ``traces.schema.SCHEMA``."""
     splitter = load_splitter(plan.reasoning)
-    settings = GenerationSettings(
-        max_new_tokens=plan.max_new_tokens,
-        law=plan.law,
-        stop=task.stop,
-        greedy_columns=plan.greedy_columns,
-        sample_columns=plan.sample_columns,
-        top_k_alternatives=plan.top_k_alternatives,
-        hidden_depths=plan.hidden_depths,
-        texts_with=splitter.marker,
-        elicit=task.prompts.get("csl", ELICIT),
-        batch_size=batch_size,
-    )
+    settings = settings_of(task, plan, splitter, batch_size)
     requests = [
         GenerationRequest(answer_prompt(item, task), sample_seeds=tuple(draw_seed(seed, item.id, draw) for draw in range(plan.n_samples)))
         for item in items
@@ -110,6 +106,22 @@ def capture_items(
     return table_of(rows)
 
 
+def settings_of(task: Task, plan: Plan, splitter: Splitter, batch_size: int = 64) -> GenerationSettings:
+    """How the answers of ``plan`` are generated."""
+    return GenerationSettings(
+        max_new_tokens=plan.max_new_tokens,
+        law=plan.law,
+        stop=task.stop,
+        greedy_columns=plan.greedy_columns,
+        sample_columns=plan.sample_columns,
+        top_k_alternatives=plan.top_k_alternatives,
+        hidden_depths=plan.hidden_depths,
+        texts_with=splitter.marker,
+        elicit=task.prompts.get("csl", ELICIT),
+        batch_size=batch_size,
+    )
+
+
 def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Rows as a table of the trace schema; absent fields are null."""
     arrays = [pa.array([_plain(row.get(field.name)) for row in rows], field.type) for field in SCHEMA]
@@ -125,7 +137,7 @@ def _plain(value: Any) -> Any:
 def _greedy_row(result: RequestResult) -> dict[str, Any]:
     if result.greedy is None:
         return {"kind": "greedy", "draw": 0, "error": result.error or "the model gave no greedy answer"}
-    return {"kind": "greedy", "draw": 0, "token_texts": result.greedy.token_texts, **generation_row(result.greedy)}
+    return {"kind": "greedy", "draw": 0, **generation_row(result.greedy, token_texts=True)}
 
 
 def _sample_rows(request: GenerationRequest, result: RequestResult, plan: Plan) -> list[dict[str, Any]]:
@@ -134,17 +146,15 @@ def _sample_rows(request: GenerationRequest, result: RequestResult, plan: Plan) 
     for draw, seed in enumerate(request.sample_seeds):
         drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, "seed": seed}
         if draw < len(result.samples):
-            content = generation_row(result.samples[draw])
-            if "token_texts" in plan.sample_columns:
-                content["token_texts"] = result.samples[draw].token_texts
+            content = generation_row(result.samples[draw], token_texts="token_texts" in plan.sample_columns)
         else:
             content = {"error": result.error or "the model gave fewer samples than asked for"}
         rows.append({"kind": "sample", "draw": draw, **drawn, **content})
     return rows
 
 
-def generation_row(generation: Generation) -> dict[str, Any]:
-    """The columns of one generation."""
+def generation_row(generation: Generation, *, token_texts: bool = False) -> dict[str, Any]:
+    """The columns of one generation; the texts of its tokens only where they are wanted."""
     logprobs = generation.token_logprobs
     return {
         "text": None if generation.error else generation.text.strip(),
@@ -153,6 +163,7 @@ def generation_row(generation: Generation) -> dict[str, Any]:
         "n_prompt_tokens": generation.n_prompt_tokens,
         "n_tokens": len(logprobs) if logprobs is not None else (len(generation.tokens) if generation.tokens is not None else None),
         "tokens": generation.tokens,
+        "token_texts": generation.token_texts if token_texts else None,
         "token_logprobs": logprobs,
         "logprob_law": "model" if logprobs is not None else None,
         "topk_ids": generation.topk_ids,
@@ -199,11 +210,10 @@ def _selfcheck(
     """One row a sentence of the greedy answer and sample, samples fastest; equal prompts are asked once."""
     wanted: list[list[Prompt]] = []
     for result in results:
-        parts = sentences(result.greedy.text) if result.greedy is not None else []  # a greedy output without an answer has no text
-        said = [sample.text.strip() for sample in result.samples if sample.error is None]
-        wanted.append([support_prompt(task, part, text) for part in parts for text in said])
+        answer = result.greedy.text if result.greedy is not None else ""  # a greedy output without an answer has no text
+        wanted.append(support_prompts(task, answer, [sample.text.strip() for sample in result.samples if sample.error is None]))
     distinct = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
-    alone = GenerationSettings(max_new_tokens=8, batch_size=settings.batch_size)
+    alone = GenerationSettings(max_new_tokens=SUPPORT_TOKENS, batch_size=settings.batch_size)
     replies = model.generate([GenerationRequest(prompt) for prompt in distinct], alone) if distinct else []
     reply = {
         prompt: generation_row(separate(result.greedy, splitter))
@@ -211,5 +221,4 @@ def _selfcheck(
         else {"error": result.error or "the model gave no reply"}
         for prompt, result in zip(distinct, replies, strict=True)
     }
-    nothing = {"error": "not asked: the item has no sentence or no sample to compare"}
-    return [[reply[prompt] for prompt in prompts] or [nothing] for prompts in wanted]
+    return [[reply[prompt] for prompt in prompts] or [{"error": NOTHING_TO_SUPPORT}] for prompts in wanted]

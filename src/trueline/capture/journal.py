@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from trueline.errors import StorageError
@@ -22,6 +23,7 @@ class Journal:
         self.folder = run.path / "journal"
         self._files: dict[int, int] = {}
         self._unsynced: set[int] = set()
+        self._lock = Lock()
 
     def path(self, shard: int) -> Path:
         """Where the replies of ``shard`` lie until it is whole."""
@@ -48,13 +50,16 @@ class Journal:
         line = b'{"item": %d, "call": %s, "reply": %s}\n' % (key[0], json.dumps(key[1]).encode(), body)
         try:
             if shard not in self._files:
-                self._files[shard] = self._open(shard)
+                opened = self._open(shard)
+                with self._lock:
+                    self._files[shard] = opened
             written = os.write(self._files[shard], line)
             if written != len(line):
                 raise OSError(28, "No space left on device")
         except OSError as error:
             raise StorageError(f"cannot write {self.path(shard)}: {error}; all that was written before is kept") from error
-        self._unsynced.add(shard)
+        with self._lock:
+            self._unsynced.add(shard)
 
     def _open(self, shard: int) -> int:
         self.folder.mkdir(exist_ok=True)
@@ -67,16 +72,21 @@ class Journal:
 
     def sync(self) -> None:
         """Force what was appended onto the disk."""
-        for shard in list(self._unsynced):
-            if shard in self._files:
-                os.fsync(self._files[shard])
-        self._unsynced.clear()
+        with self._lock:  # duplicates, for the capture may close a file while this thread waits for the disk
+            pending = [os.dup(self._files[shard]) for shard in self._unsynced if shard in self._files]
+            self._unsynced.clear()
+        for descriptor in pending:
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def forget(self, shard: int) -> None:
         """Delete the replies of a shard that is whole."""
-        if shard in self._files:
-            os.close(self._files.pop(shard))
-        self._unsynced.discard(shard)
+        with self._lock:
+            if shard in self._files:
+                os.close(self._files.pop(shard))
+            self._unsynced.discard(shard)
         self.path(shard).unlink(missing_ok=True)
 
     def close(self) -> None:

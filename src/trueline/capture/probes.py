@@ -7,9 +7,11 @@ A task may override each text (``Task.prompts``).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from trueline.models.base import Message, Prompt
 from trueline.tasks.item import Item, Task
+from trueline.tasks.sentences import sentences
 
 #: Options of the P(True) probe: the first one says "true".
 P_TRUE_OPTIONS = ("A", "B")
@@ -37,6 +39,10 @@ PROMPTS = {
         "Context: {sample}\nSentence: {sentence}\nIs the sentence supported by the context above? Reply with yes or no and nothing else."
     ),
 }
+
+#: Longest reply to ``selfcheck_prompt``, and why there is none.
+SUPPORT_TOKENS = 8
+NOTHING_TO_SUPPORT = "not asked: the item has no sentence or no sample to compare"
 
 #: What is said after the answer when its attention is read (CSL).
 ELICIT = "Read the answer again. Is it right? Reply with yes or no."
@@ -79,6 +85,11 @@ def support_prompt(task: Task, sentence: str, sample: str) -> Prompt:
     body = _fill(task.prompts.get("selfcheck_prompt", PROMPTS["selfcheck_prompt"]), sentence=sentence, sample=sample)
     system = (Message("system", task.system),) if task.system else ()
     return Prompt(text=body + _CUES["selfcheck_prompt"], messages=(*system, Message("user", body)))
+
+
+def support_prompts(task: Task, answer: str, samples: Sequence[str]) -> list[Prompt]:
+    """The question of each sentence of the answer and each sample, samples fastest."""
+    return [support_prompt(task, sentence, sample) for sentence in sentences(answer) for sample in samples]
 
 
 def _turns(item: Item, task: Task) -> tuple[Message, ...]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueline.capture.engine import SHARD_ITEMS, draw_seed, generation_row, table_of
+from trueline.capture.engine import SHARD_ITEMS, draw_seed, generation_row, settings_of, table_of
 from trueline.capture.journal import Journal, Ledger
 from trueline.capture.planner import Plan
-from trueline.capture.probes import P_TRUE_OPTIONS, answer_prompt, probe_prompt
+from trueline.capture.probes import NOTHING_TO_SUPPORT, P_TRUE_OPTIONS, SUPPORT_TOKENS, answer_prompt, probe_prompt, support_prompts
 from trueline.capture.separate import separate
 from trueline.errors import BudgetReached
-from trueline.models.base import Generation, GenerationRequest, GenerationSettings
+from trueline.models.base import Generation, GenerationRequest
 from trueline.models.server.calls import Call, Reply, Usage
 from trueline.models.server.model import ServerModel, Session, option_call, read_options, run_async
 from trueline.tasks.item import Item, Task
@@ -83,14 +83,7 @@ class _Capture:
         self.done = self.finished_here = 0
         self.cost_here = 0.0
         self.splitter = load_splitter(plan.reasoning)
-        self.settings = GenerationSettings(
-            max_new_tokens=plan.max_new_tokens,
-            law=plan.law,
-            stop=task.stop,
-            greedy_columns=plan.greedy_columns,
-            sample_columns=plan.sample_columns,
-            top_k_alternatives=plan.top_k_alternatives,
-        )
+        self.settings = settings_of(task, plan, self.splitter)
 
     async def run_all(self) -> None:
         """Keep as many items in hand as keep every connection busy, in task order."""
@@ -175,7 +168,8 @@ class _Capture:
         replies = await asyncio.gather(*(ask(name, call) for name, call in calls))
         answer, rows = None, []
         for (name, call), reply in zip(calls, replies, strict=True):
-            contents = _contents(reply, call.n, self.splitter)
+            shown = name == "greedy" or "token_texts" in self.plan.sample_columns
+            contents = _contents(reply, call.n, self.splitter, token_texts=shown)
             if name == "greedy":
                 rows.append({"kind": "greedy", "draw": 0, **contents[0]})
                 answer = contents[0].get("text")
@@ -185,8 +179,11 @@ class _Capture:
             rows += [
                 {"kind": "sample", "draw": first + k, **drawn, "seed": seeds[first + k], **content} for k, content in enumerate(contents)
             ]
-        probes = sorted(self.plan.needs.probes)
-        rows += await asyncio.gather(*(self._probe(session, ask, name, item, answer) for name in probes))
+        said = [row["text"] for row in rows if row["kind"] == "sample" and row.get("text") is not None]
+        alone = sorted(self.plan.needs.probes - {"selfcheck_prompt"})
+        rows += await asyncio.gather(*(self._probe(session, ask, name, item, answer) for name in alone))
+        if "selfcheck_prompt" in self.plan.needs.probes:
+            rows += await self._selfcheck(ask, answer or "", said)
         return [{**key, **row} for row in rows]
 
     async def _probe(self, session: Session, ask: Callable[[str, Call], Any], name: str, item: Item, answer: str | None) -> dict[str, Any]:
@@ -196,12 +193,21 @@ class _Capture:
         prompt = probe_prompt(name, item, self.task, answer)
         if name == "p_true":
             score = read_options(await ask(name, option_call(prompt, session.seen)), P_TRUE_OPTIONS)
-            return {
-                **row,
-                **({"error": score.error} if score.error else {"options": list(P_TRUE_OPTIONS), "option_logprobs": score.logprobs}),
-            }
+            if score.error:
+                return {**row, "error": score.error}
+            return {**row, "options": list(P_TRUE_OPTIONS), "option_logprobs": score.logprobs}
         reply = await ask(name, Call(prompt, max_tokens=self.settings.max_new_tokens + 16, logprobs=True))
         return {**row, **_contents(reply, 1, for_replies(self.splitter))[0]}
+
+    async def _selfcheck(self, ask: Callable[[str, Call], Any], answer: str, said: list[str]) -> list[dict[str, Any]]:
+        """One row a sentence of the answer and sample; equal prompts are asked once."""
+        prompts, name = support_prompts(self.task, answer, said), "selfcheck_prompt"
+        distinct = list(dict.fromkeys(prompts))
+        calls = [(f"{name}:{k}", Call(prompt, max_tokens=SUPPORT_TOKENS, logprobs=True)) for k, prompt in enumerate(distinct)]
+        replies = await asyncio.gather(*(ask(key, call) for key, call in calls))
+        row = {p: _contents(reply, 1, for_replies(self.splitter))[0] for p, reply in zip(distinct, replies, strict=True)}
+        found = [row[prompt] for prompt in prompts] or [{"error": NOTHING_TO_SUPPORT}]
+        return [{"kind": name, "draw": draw, **content} for draw, content in enumerate(found)]
 
     def _step(self, items: int) -> None:
         self.done += items
@@ -221,7 +227,7 @@ class _Capture:
         )
 
 
-def _contents(reply: Reply, n: int, splitter: Splitter) -> list[dict[str, Any]]:
+def _contents(reply: Reply, n: int, splitter: Splitter, *, token_texts: bool = False) -> list[dict[str, Any]]:
     """Row contents of the ``n`` generations a call asked for."""
     found: list[dict[str, Any]] = []
     for k in range(n):
@@ -229,5 +235,8 @@ def _contents(reply: Reply, n: int, splitter: Splitter) -> list[dict[str, Any]]:
             found.append({"error": reply.error or "the server sent fewer answers than asked for"})
             continue
         generation = reply.generations[k]
-        found.append(generation_row(separate(generation, splitter)) if isinstance(generation, Generation) else {"error": generation})
+        if isinstance(generation, Generation):
+            found.append(generation_row(separate(generation, splitter), token_texts=token_texts))
+        else:
+            found.append({"error": generation})
     return found
