@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.annotators import annotators
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, clean, interval, out, plain, print_json, progress, say
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, bare_table, clean, interval, out, plain, print_json, progress, say
 
 audit = typer.Typer(no_args_is_help=True, help="Audit a table or a run for one behaviour.")
 
@@ -193,10 +193,8 @@ def _print(document: Mapping[str, Any], title: str) -> None:
 
 
 def _table(first: str, columns: Sequence[str]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column(first)
     for name in columns:
         table.add_column(plain(name), justify="right", no_wrap=True)

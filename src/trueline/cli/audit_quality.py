@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, interval, out, plain, print_json
+from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json
 
 
 def quality(
@@ -43,14 +43,12 @@ def quality(
 
 
 def _print(found: Any, title: str, level: float) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     console = out()
     missing = f", {found.n_missing} without" if found.n_missing else ""
     low = f"{found.n_low} below {found.threshold:g}"
     console.print(plain(f"{title}: {found.n} answers with a quality ({found.quality}){missing}, {low}", "bold"))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column("score", no_wrap=True)
     for name in ("Pearson r", "p", "Spearman rho", "p", "AUROC", "PRR"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, interval, out, plain, print_json, say
+from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json, say
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory with two samples an item or more.", show_default=False)]
 GraderOption = Annotated[str | None, typer.Option(help="Judges every sample. Default: the run's own.", show_default=False)]
@@ -142,10 +142,8 @@ def _finish(document: Mapping[str, Any], json_: bool, html: Path | None, show: A
 
 
 def _table(first: str, columns: Sequence[str]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column(first)
     for name in columns:
         table.add_column(plain(name), justify="right", no_wrap=True)

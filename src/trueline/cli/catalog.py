@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, out, plain, print_json
+from trueline.cli.terminal import Json, bare_table, out, plain, print_json
 
 if TYPE_CHECKING:
     from trueline.catalog import Entry
@@ -47,8 +47,6 @@ def catalog(
 
 
 def _show_standings(name: str | None, json_: bool) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     from trueline.errors import InputError, nearest
     from trueline.standings import COLUMNS, load_standings, table
@@ -61,7 +59,7 @@ def _show_standings(name: str | None, json_: bool) -> None:
     if json_:
         print_json(document)
         return
-    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = bare_table()
     for heading in ("estimator", "cost", *(heading for _, _, heading in COLUMNS.values())):
         shown.add_column(heading, overflow="fold", no_wrap=heading == "estimator")
     for row in sorted(table(document), key=lambda row: (row["auroc_facts"] != "-", row["auroc_facts"]), reverse=True):
@@ -89,12 +87,10 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 
 def _print_all(entries: list[Entry]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     console = out()
     for kind in sorted({entry.kind for entry in entries}):
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        table = bare_table()
         rows = [(entry.name, entry.color, entry.cost, entry.summary) for entry in entries if entry.kind == kind]
         shown = [k for k in range(4) if any(row[k] for row in rows)]  # a kind without costs has no cost column
         for k in shown:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, interval, out, plain, print_json
+from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json
 
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "no correction"}
 
@@ -57,15 +57,13 @@ def compare(
 
 
 def _print(document: Mapping[str, Any]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     console = out()
     for run in document["runs"]:
         console.print(plain(f"{run['label']}  {run['path']}: {run['model']} on {run['task']}, {run['n_items']} items"), soft_wrap=True)
     clusters = "" if document["n_clusters"] is None else f" in {document['n_clusters']} clusters"
     console.print(plain(f"{document['n_common']} items in common{clusters}", "bold"))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column("metric", overflow="fold")
     for heading in ("first", "second", "difference", "p"):
         table.add_column(heading, justify="right", no_wrap=True)

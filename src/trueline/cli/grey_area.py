@@ -14,6 +14,7 @@ from trueline.cli.terminal import (
     Json,
     Mapped,
     SkipBad,
+    bare_table,
     clean,
     interval,
     mapping_of,
@@ -125,10 +126,8 @@ def _finish(found: Any, report: Path | None, json_: bool) -> None:
 
 
 def _table(first: str, columns: list[str]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column(first, no_wrap=True)
     for name in columns:
         table.add_column(plain(name), justify="right", no_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import EXIT_GATE, Json, Mapped, interval, mapping_of, out, plain, print_json
+from trueline.cli.terminal import EXIT_GATE, Json, Mapped, bare_table, interval, mapping_of, out, plain, print_json
 
 plan = typer.Typer(no_args_is_help=True, help="What data shows, and what more of it would cost.")
 
@@ -140,10 +140,8 @@ def _print(document: Mapping[str, Any], title: str) -> None:
 
 
 def _table(*columns: str) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i else "left")
     return table

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.measure import BaseUrl, ModelArgument, ModelOption, options_of
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, interval, out, plain, print_json, progress, say
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, bare_table, interval, out, plain, print_json, progress, say
 
 _Table = Annotated[
     str,
@@ -149,10 +149,8 @@ def _print(document: Mapping[str, Any]) -> None:
 
 
 def _print_groups(document: Mapping[str, Any]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = bare_table()
     shown.add_column(plain(document["task"]["group"]), max_width=24)
     for name in ("rows", *(metric.replace("_", " ") for metric in _OF_GROUPS)):
         shown.add_column(name, justify="right", no_wrap=True)

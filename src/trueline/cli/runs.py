@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, out, plain, print_json, say
+from trueline.cli.terminal import Json, bare_table, out, plain, print_json, say
 from trueline.errors import InputError
 
 runs = typer.Typer(help="List, show, remove and compact run directories.", no_args_is_help=True)
@@ -31,10 +31,8 @@ def list_runs(
     if json_:
         print_json(found)
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     for heading in ("run", "status", "model", "task", "items", "failed", "MB", "created"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("items", "failed", "MB") else "left")
     for run in found:

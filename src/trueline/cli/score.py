@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Alike, Json, left_out_lines, out, plain, print_json
+from trueline.cli.terminal import Alike, Json, bare_table, left_out_lines, out, plain, print_json
 
 
 def score(
@@ -36,10 +36,8 @@ def score(
 
 
 def _print(run: Path, n_items: int, summary: dict[str, Any], left_out: dict[str, str]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column("estimator", no_wrap=True)
     for name in ("least", "median", "most", "missing"):
         table.add_column(name, justify="right")

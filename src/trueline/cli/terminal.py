@@ -57,6 +57,14 @@ def plain(text: object, style: str = "") -> Text:
     return Text(clean(text), style=style)
 
 
+def bare_table() -> Table:
+    """An empty table in the one style of this program: a line under the headings and no frame."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+
+
 def out() -> Console:
     """Standard output."""
     from rich.console import Console
@@ -150,10 +158,8 @@ def _number(value: Any, digits: int) -> str:
 
 def metrics_table(document: Mapping[str, Any], names: Sequence[str], top: int | None = None) -> Table:
     """The estimators of ``metrics.json``, best AUROC first (the ``top`` ones), at most 80 columns wide with three metrics."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column("estimator", no_wrap=True)
     for name in names:
         table.add_column(_HEADINGS.get(name, (name, ""))[0], justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,26 +23,34 @@ _CHARACTERS_A_TOKEN = 64
 
 
 @dataclass(frozen=True)
-class CrossEncoder:
-    """Reads both texts at once and gives one number: a sequence-classification checkpoint with one label, through a sigmoid.
-
-    path: directory of a checkpoint such as stsb-roberta. device: "auto" is CUDA where there is one.
-    """
+class _Checkpoint:
+    """What the three have in common: a local directory, loaded when it is first needed."""
 
     path: str
     batch_size: int = 128
     device: str = "auto"
     kept: bool = True
     _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _kind: ClassVar[str]
 
     @property
     def name(self) -> str:
-        """``cross:`` and the directory's own name."""
-        return f"cross:{Path(self.path).name}"
+        """The kind and the directory's own name."""
+        return f"{self._kind}:{Path(self.path).name}"
 
     def fingerprint(self) -> str:
         """Hash of weights, tokenizer and configuration."""
-        return _fingerprint("cross", self.path, self._loaded)
+        return _fingerprint(self._kind, self.path, self._loaded)
+
+
+@dataclass(frozen=True)
+class CrossEncoder(_Checkpoint):
+    """Reads both texts at once and gives one number: a sequence-classification checkpoint with one label, through a sigmoid.
+
+    path: directory of a checkpoint such as stsb-roberta. device: "auto" is CUDA where there is one.
+    """
+
+    _kind: ClassVar[str] = "cross"
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> Compared:
         """Similarities of pairs. Raises ``ModelError`` when the checkpoint cannot be used."""
@@ -61,23 +69,10 @@ class CrossEncoder:
 
 
 @dataclass(frozen=True)
-class SentenceEncoder:
+class SentenceEncoder(_Checkpoint):
     """Cosine of the texts' vectors, the mean over their tokens; a negative cosine counts as 0. Each text is encoded once."""
 
-    path: str
-    batch_size: int = 128
-    device: str = "auto"
-    kept: bool = True
-    _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def name(self) -> str:
-        """``encoder:`` and the directory's own name."""
-        return f"encoder:{Path(self.path).name}"
-
-    def fingerprint(self) -> str:
-        """Hash of weights, tokenizer and configuration."""
-        return _fingerprint("encoder", self.path, self._loaded)
+    _kind: ClassVar[str] = "encoder"
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> Compared:
         """Similarities of pairs. Raises ``ModelError`` when the checkpoint cannot be used."""
@@ -90,26 +85,13 @@ class SentenceEncoder:
 
 
 @dataclass(frozen=True)
-class BERTScore:
+class BERTScore(_Checkpoint):
     """F1 of greedy matching: each token vector of one text with its most similar one of the other; cosines below 0 count as 0.
 
     Special tokens take part, as in the authors' code without idf.
     """
 
-    path: str
-    batch_size: int = 128
-    device: str = "auto"
-    kept: bool = True
-    _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def name(self) -> str:
-        """``bertscore:`` and the directory's own name."""
-        return f"bertscore:{Path(self.path).name}"
-
-    def fingerprint(self) -> str:
-        """Hash of weights, tokenizer and configuration."""
-        return _fingerprint("bertscore", self.path, self._loaded)
+    _kind: ClassVar[str] = "bertscore"
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> Compared:
         """Similarities of pairs. Raises ``ModelError`` when the checkpoint cannot be used."""
@@ -131,7 +113,7 @@ def _texts(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return sorted({text for pair in pairs for text in pair}, key=len)
 
 
-def _token_vectors(encoder: SentenceEncoder | BERTScore, texts: Sequence[str]) -> list[tuple[str, NDArray[np.float64], bool]]:
+def _token_vectors(encoder: _Checkpoint, texts: Sequence[str]) -> list[tuple[str, NDArray[np.float64], bool]]:
     """(text, its last hidden states (n_tokens, d) float64, cut?) of each text."""
     import torch
 
