@@ -24,6 +24,7 @@ from trueline.models import GenerationRequest, GenerationSettings, Prompt
 from trueline.models.local import LocalModel
 
 MOST_RATIO = 1.35
+CACHE_NAMES = {"cache", "past_key_values"}  # transformers renamed the argument in 5.24
 
 
 def questions(n: int) -> list[str]:
@@ -60,7 +61,7 @@ def record(model: LocalModel, requests: list[GenerationRequest], settings: Gener
     calls: list[dict[str, Any]] = []
 
     def note(network: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        calls.append({**kwargs, "past_key_values": "past_key_values" in kwargs})
+        calls.append({name: value for name, value in kwargs.items() if name not in CACHE_NAMES} | {"cached": CACHE_NAMES & kwargs.keys()})
 
     handle = model.model.register_forward_pre_hook(note, with_kwargs=True)
     model.generate(requests, settings)
@@ -74,12 +75,13 @@ def floor(network: Any, calls: list[dict[str, Any]]) -> None:
         cache: Any = None
         for call in calls:
             arguments = dict(call)
-            if arguments.pop("past_key_values"):
+            for name in arguments.pop("cached"):
                 n_rows, n_cached = len(call["input_ids"]), cache.layers[0].keys.shape[0]
                 if n_rows != n_cached:
                     cache.reorder_cache(torch.arange(n_rows) % n_cached)
-                arguments["past_key_values"] = cache
-            cache = network(**arguments).past_key_values
+                arguments[name] = cache
+            output = network(**arguments)
+            cache = output.cache if hasattr(output, "cache") else output.past_key_values
 
 
 def cpu_seconds(function: Any) -> float:
@@ -121,7 +123,7 @@ def main() -> None:
         "prompts": arguments.prompts,
         "rows": rows,
         "tokens": arguments.tokens,
-        "rows_run": sum(len(call["input_ids"]) for call in calls if call["past_key_values"]),
+        "rows_run": sum(len(call["input_ids"]) for call in calls if call["cached"]),
         "rows_decoded": arguments.prompts * rows * (arguments.tokens - 1),
         "batch_size": arguments.batch_size,
         "vocabulary": arguments.vocabulary,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,9 @@ class Stream(Protocol):
         ...
 
 
+_CACHE_NAMES: Final = ("cache", "cache_params", "past_key_values")
+
+
 class CausalForward:
     """Calls one model as its signature wants it.
 
@@ -51,11 +54,12 @@ class CausalForward:
         self.device: torch.device = model.device
         parameters = inspect.signature(model.forward).parameters
         self._has = frozenset(parameters)
-        self._cache_name = "cache_params" if "cache_params" in parameters else "past_key_values"
+        # transformers 5.24 renamed the argument and the field of the output to `cache`; models' own code may keep the older names
+        self._cache_name = next((name for name in _CACHE_NAMES if name in parameters), _CACHE_NAMES[-1])
         with torch.inference_mode():
             probe = self._call(torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=True)
         self.vocabulary: int = probe.logits.shape[-1]
-        cache = getattr(probe, self._cache_name, None)
+        cache = _cache_of(probe)
         layers = getattr(cache, "layers", None) or []
         self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
@@ -83,7 +87,7 @@ class CausalForward:
         output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1, hidden=hidden)
         if observe is not None:
             observe(output.hidden_states)
-        return self._last_logits(output), CachedStream(self, getattr(output, self._cache_name), mask, lengths)
+        return self._last_logits(output), CachedStream(self, _cache_of(output), mask, lengths)
 
     def full_logits(self, ids: Tensor, last: int = 0) -> Tensor:
         """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right."""
@@ -117,7 +121,7 @@ class CausalForward:
     def continue_cache(self, ids: Tensor, cache: Any, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
         """Append ``ids`` to the cached rows; logits after each of them and the grown cache."""
         output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, cache=cache)
-        return output.logits, getattr(output, self._cache_name)
+        return output.logits, _cache_of(output)
 
     def _call(
         self,
@@ -218,6 +222,11 @@ class UncachedStream:
     @property
     def width(self) -> int:
         return int(self._ids.shape[1])
+
+
+def _cache_of(output: Any) -> Any:
+    """What a model's output holds of its cache, under whichever name; None where it holds none."""
+    return next((getattr(output, name) for name in _CACHE_NAMES if hasattr(output, name)), None)
 
 
 def _fork_cache(cache: Any) -> Any:
