@@ -11,15 +11,12 @@ from typing import Any
 
 import torch
 
-from trueline.errors import InputError, ModelError
+from trueline.errors import ModelError
+from trueline.models.placement import Placement
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 
-
-def read_checkpoint(
-    source: str, *, device: str, dtype: str | None, attn_implementation: str | None, revision: str | None, trust_remote_code: bool
-) -> tuple[Any, Any]:
-    """The model (evaluation mode, on ``device``) and tokenizer of a local directory or hub id; raises ``ModelError``."""
+def read_checkpoint(source: str, placement: Placement, *, revision: str | None, trust_remote_code: bool) -> tuple[Any, Any]:
+    """The model (evaluation mode, in its place) and tokenizer of a local directory or hub id; raises ``ModelError``."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -27,20 +24,14 @@ def read_checkpoint(
         source = str(Path(source).expanduser())
         if not Path(source).is_dir():
             raise ModelError(f"no directory {source!r}; hf: takes a directory with a checkpoint, or a hub id such as org/name")
-    numbers = _dtype(dtype, device)
     common = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, **common)
             model, report = AutoModelForCausalLM.from_pretrained(
-                source,
-                dtype=numbers,
-                use_safetensors=True,
-                output_loading_info=True,
-                **({} if attn_implementation is None else {"attn_implementation": attn_implementation}),
-                **common,
+                source, use_safetensors=True, output_loading_info=True, **placement.arguments, **common
             )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, AssertionError, SafetensorError) as error:
         raise ModelError(_explain(source, error)) from error
     missing = sorted(report["missing_keys"])
     if missing:
@@ -50,10 +41,12 @@ def read_checkpoint(
         )
     # prompts are padded under a mask of our own; with a pad token that is also an ordinary one, transformers would warn at every run
     model.config.pad_token_id = None
+    if placement.device is None or getattr(model, "is_quantized", False):
+        return model.eval(), tokenizer
     try:
-        return model.to(device).eval(), tokenizer
+        return model.to(placement.device).eval(), tokenizer
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"the model cannot be moved to device {device!r}: {error}") from error
+        raise ModelError(f"the model cannot be moved to device {placement.device!r}: {error}") from error
 
 
 def read_classifier(path: str, device: str, what: str) -> tuple[Any, Any]:
@@ -161,22 +154,14 @@ def hash_tokenizer(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _dtype(dtype: str | None, device: str) -> Any:
-    if dtype is None:
-        return torch.float32 if device == "cpu" else "auto"
-    if dtype == "auto":
-        return dtype
-    if dtype not in _DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}; known: auto, {', '.join(_DTYPES)}")
-    return _DTYPES[dtype]
-
-
 def _explain(source: str, error: BaseException) -> str:
     """One line: what is wrong with the checkpoint and what to do."""
     text = " ".join(str(error).split())
     if "trust_remote_code" in text:
         return f"the checkpoint {source!r} runs code of its own; if you trust it, say so in this call: trust_remote_code=True"
     folder = Path(source)
+    if isinstance(error, ImportError):
+        return f"the checkpoint {source!r} needs a package that is not installed: {text[:400]}"
     if folder.is_dir() and not (folder / "config.json").is_file():
         return f"the directory {source!r} has no config.json, so it is not a checkpoint of transformers"
     if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or (isinstance(error, OSError) and "safetensors" in text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from trueline.errors import InputError, ModelError, PromptTooLong
-from trueline.models.base import Generation, GenerationRequest, GenerationSettings, ModelShape, OptionScores, Prompt, RequestResult
+from trueline.models.answers import answer_texts, check_settings, request_result, rows_of
+from trueline.models.base import GenerationRequest, GenerationSettings, ModelShape, OptionScores, Prompt, RequestResult
 from trueline.models.checkpoints import (
     context_length,
     eos_ids,
@@ -28,13 +29,15 @@ from trueline.models.decoding import DecodedRow, Row, StopRule, decode_rows
 from trueline.models.encoding import TextCodec
 from trueline.models.forward import CausalForward
 from trueline.models.insides import Inside, Wanted, model_shape, split_columns
-from trueline.models.sampling import check_law
+from trueline.models.memory import in_memory
+from trueline.models.placement import place
 from trueline.models.scoring import continuation_logprobs, next_token_logprobs
-from trueline.models.token_stats import check_columns
 from trueline.traces.insides import layer_at
 
 #: Prompts scored together.
 _SCORE_BATCH = 32
+
+_NO_LAW = "the model's next-token law is not a number (NaN logits)"
 
 
 def load(
@@ -42,6 +45,11 @@ def load(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
+    max_memory: Mapping[str, Any] | None = None,
+    quantization_config: Mapping[str, Any] | None = None,
+    load_in_8bit: bool = False,
+    load_in_4bit: bool = False,
     attn_implementation: str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -54,17 +62,27 @@ def load(
     ----------
     device: where it runs; the GPU when there is one, else ``"cpu"``.
     dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, ``"float64"`` or ``"auto"`` (the checkpoint's); float32 on the CPU, else auto.
-    attn_implementation, revision: as in transformers.
+    device_map, max_memory, quantization_config, attn_implementation, revision: as in transformers; a quantisation is given as data, such as
+        ``{"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}``.
+    load_in_8bit, load_in_4bit: short for the quantisations of bitsandbytes.
     trust_remote_code: run code that comes with the checkpoint; holds for this call alone.
     chat: prompts with messages go through the chat template. None: when the tokenizer has one.
     uri: the name it goes by in runs and reports; default ``hf:`` and the source.
 
-    Raises ``ModelError`` when the checkpoint cannot be loaded, with what to do about it.
+    Raises ``ModelError`` when the checkpoint cannot be loaded, with what to do about it, ``InputError`` for options that contradict each
+    other, and ``MissingExtra`` when a package is not installed.
     """
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model, tokenizer = read_checkpoint(
-        source, device=where, dtype=dtype, attn_implementation=attn_implementation, revision=revision, trust_remote_code=trust_remote_code
+    placement = place(
+        device=device,
+        dtype=dtype,
+        device_map=device_map,
+        max_memory=max_memory,
+        quantization_config=quantization_config,
+        load_in_8bit=load_in_8bit,
+        load_in_4bit=load_in_4bit,
+        attn_implementation=attn_implementation,
     )
+    model, tokenizer = read_checkpoint(source, placement, revision=revision, trust_remote_code=trust_remote_code)
     files = weight_files(str(Path(source).expanduser()) if source.startswith("~") else source, revision)
     return LocalModel(model, tokenizer, uri=uri or f"hf:{source}", chat=chat, files=tuple(files))
 
@@ -147,10 +165,9 @@ class LocalModel:
         With stop strings, ``text`` is cut before the first one, while ``tokens`` and log-probs reach up to the token that completed it.
         Raises ``InputError`` for settings that mean nothing; a request that cannot be answered gets ``error``.
         """
-        _check_settings(settings)
-        rule = self._stop_rule(settings.stop)
-        plain, inside = split_columns(settings)
-        wanted = [_rows(request, settings.max_new_tokens) for request in requests]
+        check_settings(settings)
+        split_columns(settings)
+        wanted = [rows_of(request, settings.max_new_tokens) for request in requests]
         prompts = self.codec.encode([request.prompt for request in requests])
         results = [RequestResult() for _ in requests]
         ready: dict[int, list[int]] = {}
@@ -161,20 +178,11 @@ class LocalModel:
                 results[i] = RequestResult(error=str(unusable))
             elif wanted[i]:
                 ready[i] = ids
-        sizes = {i: len(wanted[i]) for i in ready}
-        for chunk in self._chunks({i: len(ids) for i, ids in ready.items()}, sizes, settings.batch_size):
-            rows = [replace(row, prompt=p) for p, i in enumerate(chunk) for row in wanted[i]]
-            token_ids = [ready[i] for i in chunk]
-            observer = self._observer(inside, [requests[i].prompt for i in chunk])
-            decoded = decode_rows(self.forward, token_ids, rows, plain, rule, observer)
-            if "prior_logprobs" in inside.greedy_columns:
-                self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None and not row.forced])
-            by_prompt: dict[int, list[tuple[Row, DecodedRow]]] = {i: [] for i in chunk}
-            for row, answer in zip(rows, decoded, strict=True):
-                by_prompt[chunk[row.prompt]].append((row, answer))
-            texts = iter(self._texts(decoded, settings.stop))
-            for i, answers in by_prompt.items():
-                results[i] = self._result(answers, [next(texts) for _ in answers], len(ready[i]), settings)
+        run = partial(self._run, requests, ready, wanted, settings)
+        split = partial(self._chunks, {i: len(ids) for i, ids in ready.items()}, {i: len(wanted[i]) for i in ready})
+        for chunk, answered in in_memory(list(ready), split, run, settings.batch_size):
+            for k, i in enumerate(chunk):
+                results[i] = RequestResult(error=str(answered)) if isinstance(answered, ModelError) else answered[k]
         return results
 
     def score(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[OptionScores]:
@@ -233,10 +241,37 @@ class LocalModel:
             found.append(unusable or np.empty(0))
             if unusable is None and not isinstance(whole, ModelError):
                 ready[i] = whole
-        for chunk in self._chunks({i: len(ids) for i, ids in ready.items()}, dict.fromkeys(ready, 1), _SCORE_BATCH):
-            for i, row in zip(chunk, next_token_logprobs(self.forward, [ready[i] for i in chunk], candidates), strict=True):
-                found[i] = ModelError("the model's next-token law is not a number (NaN logits)") if np.isnan(row).any() else row
+        split = partial(self._chunks, {i: len(ids) for i, ids in ready.items()}, dict.fromkeys(ready, 1))
+
+        def run(chunk: Sequence[int], _: int) -> NDArray[np.float64]:
+            return next_token_logprobs(self.forward, [ready[i] for i in chunk], candidates)
+
+        for chunk, values in in_memory(list(ready), split, run, _SCORE_BATCH):
+            for k, i in enumerate(chunk):
+                found[i] = values if isinstance(values, ModelError) else ModelError(_NO_LAW) if np.isnan(values[k]).any() else values[k]
         return found
+
+    def _run(
+        self,
+        requests: Sequence[GenerationRequest],
+        ready: Mapping[int, list[int]],
+        wanted: Sequence[Sequence[Row]],
+        settings: GenerationSettings,
+        chunk: Sequence[int],
+        batch_size: int,
+    ) -> list[RequestResult]:
+        """The results of the requests ``chunk``, at most ``batch_size`` rows at a time."""
+        plain, inside = split_columns(replace(settings, batch_size=batch_size))
+        rows = [replace(row, prompt=p) for p, i in enumerate(chunk) for row in wanted[i]]
+        observer = self._observer(inside, [requests[i].prompt for i in chunk])
+        decoded = decode_rows(self.forward, [ready[i] for i in chunk], rows, plain, self._stop_rule(settings.stop), observer)
+        if "prior_logprobs" in inside.greedy_columns:
+            self._add_prior([answer for row, answer in zip(rows, decoded, strict=True) if row.seed is None and not row.forced])
+        answers = zip(rows, decoded, answer_texts(self.codec, decoded, settings.stop), strict=True)
+        by_prompt: list[list[tuple[Row, DecodedRow, str]]] = [[] for _ in chunk]
+        for row, answer, text in answers:
+            by_prompt[row.prompt].append((row, answer, text))
+        return [request_result(self.codec, found, len(ready[i]), settings) for i, found in zip(chunk, by_prompt, strict=True)]
 
     def _teacher_forced(
         self, prompts: Sequence[list[int] | ModelError], lists: Sequence[list[list[int]] | ModelError]
@@ -253,11 +288,17 @@ class LocalModel:
             elif rows:
                 ready[i] = rows
         token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
-        for chunk in self._chunks({i: len(ids) for i, ids in token_ids.items()}, dict.fromkeys(ready, 1), _SCORE_BATCH):
-            values = continuation_logprobs(self.forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
-            for i, row in zip(chunk, values, strict=True):
-                broken = any(np.isnan(line).any() for line in row)
-                scored[i] = ModelError("the model's next-token law is not a number (NaN logits)") if broken else list(row)
+        split = partial(self._chunks, {i: len(ids) for i, ids in token_ids.items()}, dict.fromkeys(ready, 1))
+
+        def run(chunk: Sequence[int], _: int) -> list[list[NDArray[np.float64]]]:
+            return continuation_logprobs(self.forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
+
+        for chunk, values in in_memory(list(token_ids), split, run, _SCORE_BATCH):
+            for k, i in enumerate(chunk):
+                if isinstance(values, ModelError):
+                    scored[i] = values
+                else:
+                    scored[i] = ModelError(_NO_LAW) if any(np.isnan(line).any() for line in values[k]) else values[k]
         return scored
 
     def _encode_options(self, texts: list[str]) -> list[list[int]] | ModelError:
@@ -270,11 +311,13 @@ class LocalModel:
                 return ModelError(f"the option {text!r} has no tokens, so it has no log-prob")
         return rows
 
-    def _chunks(self, lengths: Mapping[int, int], sizes: Mapping[int, int], batch_size: int) -> Iterator[list[int]]:
-        """Requests to run together: alike in length, at most ``batch_size`` rows (or one request)."""
+    def _chunks(
+        self, lengths: Mapping[int, int], sizes: Mapping[int, int], requests: Sequence[int], batch_size: int
+    ) -> Iterator[list[int]]:
+        """Those of ``requests`` to run together: alike in length, at most ``batch_size`` rows (or one request)."""
         chunk: list[int] = []
         n_rows = 0
-        for i in sorted(lengths, key=lambda i: lengths[i]):  # stable: equal lengths keep their order
+        for i in sorted(requests, key=lambda i: lengths[i]):  # stable: equal lengths keep their order
             longest = lengths[chunk[0]] * 1.25 + 8 if self.forward.paddable and chunk else lengths[chunk[0]] if chunk else 0
             if chunk and (n_rows + sizes[i] > batch_size or lengths[i] > longest):
                 yield chunk
@@ -333,61 +376,3 @@ class LocalModel:
             return any(stop in text for stop in stops)
 
         return StopRule(self.eos_ids, self._candidates[stops], completed)
-
-    def _texts(self, rows: Sequence[DecodedRow], stops: tuple[str, ...]) -> list[str]:
-        texts = self.codec.decode([row.tokens[:-1] if row.finish_reason == "eos" else row.tokens for row in rows])
-        return [
-            text[: min(text.find(stop) for stop in stops if stop in text)] if row.finish_reason == "stop" else text
-            for row, text in zip(rows, texts, strict=True)
-        ]
-
-    def _result(
-        self, answers: Sequence[tuple[Row, DecodedRow]], texts: Sequence[str], n_prompt: int, settings: GenerationSettings
-    ) -> RequestResult:
-        if broken := [len(answer.tokens) for _, answer in answers if answer.finish_reason == "nan"]:
-            return RequestResult(error=f"the model's next-token law is not a number (NaN logits) at token {broken[0]} of an answer")
-        greedy: Generation | None = None
-        samples, forced = [], []
-        for (row, answer), text in zip(answers, texts, strict=True):
-            generation = Generation(
-                text,
-                tokens=answer.tokens,
-                token_logprobs=answer.logprobs,
-                stats=answer.stats,
-                topk_ids=answer.topk_ids,
-                topk_logprobs=answer.topk_logprobs,
-                inside=answer.inside,
-                finish_reason=answer.finish_reason,
-                n_prompt_tokens=n_prompt,
-            )
-            marked = settings.texts_with is not None and settings.texts_with in text
-            if row.seed is None or marked or "token_texts" in settings.sample_columns:
-                n_text = len(answer.tokens) - (answer.finish_reason == "eos")
-                generation.token_texts = self.codec.token_texts(answer.tokens[:n_text], text) + [""] * (len(answer.tokens) - n_text)
-            if row.forced:
-                forced.append(generation)
-            elif row.seed is None:
-                if "topk_texts" in settings.greedy_columns and answer.topk_ids is not None:
-                    generation.topk_texts = self.codec.alternative_texts(answer.tokens, answer.topk_ids.tolist())
-                greedy = generation
-            else:
-                samples.append(generation)
-        return RequestResult(greedy, tuple(samples), forced=tuple(forced))
-
-
-def _rows(request: GenerationRequest, limit: int) -> list[Row]:
-    """What to decode for one request, of prompt 0."""
-    if not all(0 < len(tokens) <= limit for tokens in request.forced):
-        raise InputError(f"a forced beginning must hold 1 to max_new_tokens={limit} tokens; for the plain answer ask for the greedy one")
-    greedy = [Row(0, None)] * request.greedy
-    return [*greedy, *(Row(0, seed) for seed in request.sample_seeds), *(Row(0, None, tokens) for tokens in request.forced)]
-
-
-def _check_settings(settings: GenerationSettings) -> None:
-    check_law(settings.law)
-    check_columns(settings.greedy_columns | settings.sample_columns)
-    for name in ("max_new_tokens", "batch_size", "top_k_alternatives"):
-        if getattr(settings, name) < 1:
-            raise InputError(f"{name} must be at least 1, got {getattr(settings, name)}")
-    if "" in settings.stop:
-        raise InputError("a stop string must not be empty")
