@@ -1,4 +1,4 @@
-"""trueline against LM-Polygraph 0.7: eight estimators, 200 prompts x (1 greedy + 10 samples) of at most 20 tokens, same model and judge.
+"""trueline against LM-Polygraph 0.7: nine estimators, 200 prompts x (1 greedy + 10 samples) of at most 20 tokens, same model and judge.
 
     python benchmarks/polygraph.py [--peer-python PATH/bin/python] [--batch-size 8 32] [--repeats 3]
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
-    if not (args.fixture / "items.jsonl").exists():
+    if not (args.fixture / "cross" / "config.json").exists():
         subprocess.run([sys.executable, str(HERE / "peers" / "fixture.py"), str(args.fixture)], env=ENVIRONMENT, check=True)
     peer = str(args.peer_python or peer_environment())
     for batch in args.batch_size:

@@ -3,8 +3,8 @@
     python benchmarks/peers/fixture.py FOLDER [--steps 700]
 
 Invented gardens and what grows in them: 300 questions, each with one to four true answers of known probability. A GPT-2 of about 3 million
-parameters (6 layers, 192 wide) with its own byte-level BPE learns them; the judge is a DeBERTa for three-way inference (2 layers, 64 wide)
-with random weights: its work is real, its verdicts are noise, and both sides get the same ones.
+parameters (6 layers, 192 wide) with its own byte-level BPE learns them; the judge is a DeBERTa for three-way inference and the comparer a RoBERTa
+cross-encoder (2 layers, 64 wide each) with random weights: their work is real, their verdicts are noise, and both sides get the same ones.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
 )
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -98,7 +100,7 @@ def train(model: GPT2LMHeadModel, tok: PreTrainedTokenizerFast, facts: list[tupl
 
 
 def build(out: Path, steps: int) -> None:
-    """Write model/, nli/, items.json and questions.jsonl under ``out``."""
+    """Write model/, nli/, cross/ and items.jsonl under ``out``."""
     torch.manual_seed(0)
     facts = questions()
     corpus = [f"Q: {q}\nA: {a}" for q, law in facts for a in law] + [PROBE_WORDS] * 50
@@ -115,6 +117,12 @@ def build(out: Path, steps: int) -> None:
         id2label=labels, label2id={v: k for k, v in labels.items()},
     )  # fmt: skip
     DebertaForSequenceClassification(config).save_pretrained(out / "nli")
+    comparer = tokenizer(corpus, out / "cross", judge=True)
+    config = RobertaConfig(
+        vocab_size=len(comparer), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256,
+        max_position_embeddings=258, num_labels=1, pad_token_id=1,
+    )  # fmt: skip
+    RobertaForSequenceClassification(config).save_pretrained(out / "cross")
     rows = [
         {"id": f"g{k}", "question": q, "asked": f"Q: {q}\nA:", "answer": max(law, key=law.__getitem__)}
         for k, (q, law) in enumerate(facts[:200])

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from lm_polygraph.defaults.register_default_stat_calculators import register_default_stat_calculators
 from lm_polygraph.estimators import (
+    SAR,
     DegMat,
     EigValLaplacian,
     LexicalSimilarity,
@@ -50,11 +51,13 @@ def main() -> None:
         if "nli_model" in calculator.cfg:
             calculator.cfg.nli_model.deberta_path = str(folder / "nli")
             calculator.cfg.nli_model.device = "cpu"
+        if "cross_encoder_name" in calculator.cfg:
+            calculator.cfg.cross_encoder_name = str(folder / "cross")
         if calculator.name == "SamplingGenerationCalculator":
             calculator.cfg.samples_n = 10
     battery = [
         Perplexity(), MeanTokenEntropy(), MaximumSequenceProbability(), SemanticEntropy(), LexicalSimilarity("rougeL"), DegMat(),
-        EigValLaplacian(), PTrue(),
+        EigValLaplacian(), PTrue(), SAR(),
     ]  # fmt: skip
     manager = UEManager(
         data, model, battery, BuilderEnvironmentStatCalculator(model), calculators, [AccuracyMetric()],

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import trueline as tl
+from trueline.estimators.similarity import CrossEncoder
 
 #: Imported when first used; here before the clock starts, as the peer's imports are. pyarrow loads pandas where it is installed.
 LAZY = (
@@ -34,6 +35,7 @@ BATTERY = [
     "deg_nli",
     "eigv_nli",
     "p_true",
+    "sar",
 ]
 
 
@@ -45,7 +47,9 @@ def main() -> None:
     model = tl.load_model(f"hf:{args.fixture / 'model'}")
     task = dataclasses.replace(tl.load_task(str(args.fixture / "items.jsonl")), template="Q: {question}\nA:")
     judge = tl.load_equivalence(f"nli(prefix_question=false):{args.fixture / 'nli'}")  # the peer shows its judge the bare answers
+    comparer = CrossEncoder(str(args.fixture / "cross"))
     judge.judge([("a", "b")])  # loads it, as the peer does before its run
+    comparer.compare([("a", "b")])
     for name in LAZY:
         if find_spec(name) is not None:
             import_module(name)
@@ -58,6 +62,7 @@ def main() -> None:
             samples=10,
             max_new_tokens=20,
             equivalence=judge,
+            similarity=comparer,
             out=Path(folder) / "run",
             batch_size=11 * args.batch_size,
         )

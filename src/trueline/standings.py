@@ -61,13 +61,13 @@ def measure_standings(folder: Path, *, scale: float = 1.0, seed: int = 0) -> dic
     loaded = load_estimators(names)
     trained = [name for name, estimator in loaded.items() if estimator.needs.unfitted]
     model, runs = load_model(MODEL), {}
-    fit = measure(model, _people(load_task("world:facts"), fit=True), trained, out=folder / "fit", samples=0, seed=seed)
-    offered = plan(model, _people(load_task("world:facts"), fit=False), "all", samples=SAMPLES).left_out
+    fit = measure(model, by_people(load_task("world:facts"), fit=True), trained, out=folder / "fit", samples=0, seed=seed)
+    offered = plan(model, by_people(load_task("world:facts"), fit=False), "all", samples=SAMPLES).left_out
     left_out = {k: why for k, why in offered.items() if k not in trained and not loaded[k].needs.probes & BY_NAME}
     left_out |= {k: "these answers have no reasoning" for k, estimator in loaded.items() if "reasoning" in estimator.needs.greedy}
     chosen = [f"{name}(fit={fit.path})" if name in trained else name for name in names if name not in left_out]
     for key, (uri, items) in TASKS.items():
-        task, limit = _people(load_task(uri), fit=False), max(int(items * scale), 40)
+        task, limit = by_people(load_task(uri), fit=False), max(int(items * scale), 40)
         run = measure(model, task, chosen, out=folder / key, samples=SAMPLES, limit=limit, seed=seed, validate=False)
         found = run.validate(seed=seed)
         runs[key] = {**found, "estimators": {name.partition("(fit=")[0]: e for name, e in found["estimators"].items()}}
@@ -82,7 +82,7 @@ def measure_standings(folder: Path, *, scale: float = 1.0, seed: int = 0) -> dic
     }
 
 
-def _people(task: Task, *, fit: bool) -> Task:
+def by_people(task: Task, *, fit: bool) -> Task:
     """The items about one fifth of the people, or about the others: whole people, by their name alone."""
     import hashlib
 

@@ -288,7 +288,8 @@ class LocalModel:
             elif rows:
                 ready[i] = rows
         token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
-        split = partial(self._chunks, {i: len(ids) for i, ids in token_ids.items()}, dict.fromkeys(ready, 1))
+        sizes = {i: len(rows) for i, rows in ready.items()}  # a row each, once they go their own ways
+        split = partial(self._chunks, {i: len(ids) for i, ids in token_ids.items()}, sizes)
 
         def run(chunk: Sequence[int], _: int) -> list[list[NDArray[np.float64]]]:
             return continuation_logprobs(self.forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
