@@ -2,8 +2,9 @@
 
     python benchmarks/all_estimators.py [--items 500] [--samples 10]
 
-world:chat answers questions of world:facts (trained estimators are fitted on other people's questions); the equivalence is the oracle's. The
-scores are then computed again from the stored trace alone, in a fresh process. One JSON line: CPU seconds (imports within), peak memory.
+world:chat answers questions of world:facts (trained estimators are fitted on other people's questions); the equivalence is the
+oracle's. The scores are then computed again from the stored trace alone, in a fresh process. One JSON line a phase: CPU seconds, imports
+within, and peak memory.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
     python benchmarks/peers/fixture.py FOLDER [--steps 700]
 
 Invented gardens and what grows in them: 300 questions, each with one to four true answers of known probability. A GPT-2 of about 3 million
-parameters (6 layers, 192 wide) with its own byte-level BPE learns them; the judge is a DeBERTa for three-way inference and the comparer a RoBERTa
-cross-encoder (2 layers, 64 wide each) with random weights: their work is real, their verdicts are noise, and both sides get the same ones.
+parameters (6 layers, 192 wide) with its own byte-level BPE learns them; the judge is a DeBERTa for three-way inference and the comparer a
+RoBERTa cross-encoder (2 layers, 64 wide each) with random weights: their work is real, their verdicts are noise, and both sides get
+the same ones.
 """
 
 from __future__ import annotations

@@ -78,3 +78,24 @@ def test_drm_ranks_sound_reasoning_above_defective() -> None:
     print(f"random {random:.3f}", {name: {k: round(v, 3) for k, v in f.items()} for name, f in found.items()})
     assert found["all"]["pairs"] >= 0.80
     assert found["all"]["best"] >= random + 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "limit", "floors"),
+    [("world:two_hops", 200, {"s_aa": 0.5, "drm": 0.7}), ("world:sums", 240, {"race": 0.88, "s_aa": 0.88, "drm": 0.88})],
+)
+def test_the_shipped_model(task: str, limit: int, floors: dict[str, float], tmp_path: Path) -> None:
+    model = tl.load_model("world:chat")
+    names = ["drm", "self_consistency", "sequence_nll(span=reasoning)"]
+    run = tl.measure(model, tl.load_task(task), names, samples=5, top_p=0.95, limit=limit, out=tmp_path / "run", validate=False)
+    race = RACE(proxy=LocalProxy(model), template="{question} <think> {steps} </think>", weights=(1.0, 1.0, 1.0, 0.0))
+    table = race.table(run.trace())
+    wrong = ~run.grades["correct"].to_numpy().astype(bool)
+    scores = {c: table[c].to_numpy() for c in ("race", "s_aa", "s_cc", "s_ca")} | {
+        c: run.scores[c].to_numpy() for c in run.scores.columns[1:]
+    }
+    areas = {name: auroc(score, wrong, nan_policy="drop") for name, score in scores.items()}
+    print(task, f"{wrong.mean():.3f} wrong", {k: f"{a.value:.3f} [{a.low:.2f}, {a.high:.2f}]" for k, a in areas.items()})
+    for name, floor in floors.items():
+        assert areas[name].value > floor
