@@ -81,7 +81,7 @@ class _Capture:
         self.journal, self.ledger = Journal(run), Ledger(run)
         self.spent = self.ledger.total()
         self.done = self.finished_here = 0
-        self.cost_here = 0.0
+        self.cost_here = self.cost_finished = 0.0  # of every reply since the start; of the items that are finished
         self.splitter = load_splitter(plan.reasoning)
         self.settings = settings_of(task, plan, self.splitter)
 
@@ -132,12 +132,14 @@ class _Capture:
             return True
         while in_hand and not self.finished_here:  # the first item tells what an item costs
             await self._room(in_hand, len(in_hand))
-        mean = self.cost_here / self.finished_here if self.finished_here else 0.0
-        return self.model.price.of(self.spent) + mean * (len(in_hand) + 1) <= self.max_cost
+        mean = self.cost_finished / self.finished_here if self.finished_here else 0.0
+        begun = self.cost_here - self.cost_finished  # what the items in hand have cost so far
+        return self.model.price.of(self.spent) + max(mean * (len(in_hand) + 1) - begun, mean) <= self.max_cost
 
     async def _item(self, session: Session, shard: _Shard, position: int) -> None:
         """One item from its first request to its rows; the last item of a shard writes the shard."""
         item, index = shard.items[position], shard.first + position
+        own = 0.0
 
         async def ask(name: str, call: Call) -> Reply:
             known = shard.known.pop((index, name), None)
@@ -149,11 +151,14 @@ class _Capture:
                     self.journal.append(shard.index, (index, name), reply.body)
             shard.usage += reply.usage
             self.spent += reply.usage
-            self.cost_here += self.model.price.of(reply.usage)
+            nonlocal own
+            cost = self.model.price.of(reply.usage)
+            own, self.cost_here = own + cost, self.cost_here + cost
             return reply
 
         shard.rows[position] = await self._rows(session, ask, item, index)
         self.finished_here += 1
+        self.cost_finished += own
         if len(shard.rows) == len(shard.items):
             rows = [row for k in sorted(shard.rows) for row in shard.rows[k]]
             self.run.write_shard(shard.index, table_of(rows))
