@@ -65,7 +65,51 @@ def test_plan_asks_nothing(facts: Path) -> None:
         "prompts": N * 54,
         "greedy_decodes": N * 54,
         "sampled_decodes": N * 54 * 5,
+        "emission": {"items": 15, "shots": 8, "prompts": 45, "greedy_decodes": 45, "sampled_decodes": 0},
     }
+    assert "emission: 15 items" in run(model()[0], facts, *model()[1:], "--plan").stdout
+    assert "emission" not in run(model()[0], facts, *model()[1:], "--plan", "--no-emission").stdout
+
+
+def test_what_it_emits_and_where_markers_stand(facts: Path, markers: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "posts.jsonl"
+    texts.write_text("\n".join(json.dumps({"body": t}) for t in ("I am sure it is <i>so</i>?", "I think it is.", "It is. Is it?")))
+    where = ("--markers", markers, "--corpus", texts, "--column", "body", "--out", tmp_path / "run", "--report", tmp_path / "grey.html")
+    emitter = ("world:planted-emitter", facts, "-O", f"n={N}", "--n-boot", 50, "--scheme", "both", "--shots", 4)
+    shown = run(*emitter, *where)
+    assert shown.exit_code == 0, shown.output
+    for text in ("emitted after 4 examples (both), 15 new questions", "accuracy, strengthener less weakener", "3 documents, 4 sentences"):
+        assert text in shown.stdout
+    page = (tmp_path / "grey.html").read_text()
+    assert "Does it mean what it says?" in page
+    assert "Markers in texts" in page
+    again = json.loads(run(*emitter, *where, "--json").stdout)
+    assert again["emission"]["classes"]["weakener"]["share"]["n"] == 15
+    assert again["corpus"]["kinds"]["strengthener"]["asked"]["value"] == 1
+
+
+def test_too_few_questions_leave_the_emission_out(markers: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.jsonl"
+    few.write_text("\n".join(json.dumps({"question": f"Where is {n} ?", "answer": p}) for n, p in planted_markers(n=N).facts[:5]))
+    shown = run(model()[0], few, *model()[1:], "--markers", markers)
+    assert shown.exit_code == 0, shown.output
+    assert "is left out: 5 items" in " ".join(shown.stdout.split())
+    asked = run(model()[0], few, *model()[1:], "--markers", markers, "--emission")
+    assert asked.exit_code == 2
+    assert "8 examples and new questions need" in " ".join(asked.stderr.split())
+
+
+def test_texts_without_a_model(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Surely it is Oslo? Maybe it is Rome. <script>")
+    (tmp_path / "b.md").write_text("I know it is Rome.")
+    shown = CliRunner().invoke(program.app, ["audit", "marker-corpus", str(tmp_path), "--report", str(tmp_path / "page.html")])
+    assert shown.exit_code == 0, shown.output
+    assert "2 documents, 4 sentences, 1 of them questions" in " ".join(shown.stdout.split())
+    assert "<script>" not in (tmp_path / "page.html").read_text()
+    for path, message in ((tmp_path / "none.txt", "cannot read"), (tmp_path / "page.html", "ends in '.html'")):
+        refused = CliRunner().invoke(program.app, ["audit", "marker-corpus", str(path)])
+        assert refused.exit_code == 2
+        assert message in " ".join(refused.stderr.split())
 
 
 def test_failed_prompts_end_in_exit_code_3(facts: Path, markers: Path) -> None:
@@ -83,6 +127,9 @@ def test_failed_prompts_end_in_exit_code_3(facts: Path, markers: Path) -> None:
         (["--markers", "none.csv"], "cannot read the markers"),
         (["--level", "2"], "level is 2"),
         (["--multi-token", "--grader", "nope"], "unknown grader"),
+        (["--emission", "--cut", "2"], "cut is 2"),
+        (["--scheme", "shout"], "scheme is 'shout'"),
+        (["--corpus", "none.txt"], "cannot read none.txt"),
     ],
 )
 def test_bad_input_is_one_line(facts: Path, arguments: list[str], message: str) -> None:

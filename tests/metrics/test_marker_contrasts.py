@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 
 from trueline.errors import InputError
-from trueline.metrics.marker_contrasts import class_contrast, emission_summary, label_regression
+from trueline.metrics.marker_contrasts import class_contrast, label_regression
 
 
 def table(n: int = 80, effects: tuple[float, ...] = (0.0, 0.2, 0.5, 0.5), seed: int = 0) -> np.ndarray:
@@ -95,14 +95,6 @@ def test_regression_says_what_it_cannot_tell() -> None:
     assert found["a"].n_missing == 1
 
 
-def test_emission() -> None:
-    found = emission_summary(["weakener", "none", "weakener", "none"], [0, 1, 1, math.nan], [0.2, 0.9, 0.4, math.nan])
-    assert found["accuracy"] == {"none": 1.0, "weakener": 0.5}
-    assert found["share"]["weakener"] == 0.5
-    assert found["probability"]["weakener"] == pytest.approx(0.3)
-    assert math.isnan(found["gap_strengthener_minus_weakener"])
-
-
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="second"):
         class_contrast([1, 0], [1])
@@ -110,5 +102,3 @@ def test_bad_input() -> None:
         class_contrast([], [])
     with pytest.raises(InputError, match="the label 'x'"):
         label_regression(table(30), {"x": [1.0, 2.0]})
-    with pytest.raises(InputError, match="is empty"):
-        emission_summary([], [], [])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from trueline.audits.discretion import DiscretionAudit, DiscretionReport
 from trueline.audits.distribution import audit_distribution
+from trueline.audits.emission import EmissionAudit, EmissionReport
 from trueline.audits.incoherence import audit_errors
 from trueline.audits.marker_audit import MarkerAudit, MarkerReport
+from trueline.audits.marker_corpus import probe_corpus
 from trueline.audits.numeric_markers import NumericMarkerAudit
 from trueline.audits.preferring import Likelihood, RewardModel
 from trueline.audits.principle_oracle import judge_pairs, principle_oracle
@@ -18,6 +20,8 @@ __all__ = [
     "LISTS",
     "DiscretionAudit",
     "DiscretionReport",
+    "EmissionAudit",
+    "EmissionReport",
     "Likelihood",
     "Marker",
     "MarkerAudit",
@@ -35,6 +39,7 @@ __all__ = [
     "load_principles",
     "parse_principles",
     "principle_oracle",
+    "probe_corpus",
     "strongest",
     "tag_markers",
 ]

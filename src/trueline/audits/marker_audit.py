@@ -24,6 +24,9 @@ from trueline.tasks.item import Task
 from trueline.tasks.loading import load_task
 from trueline.tasks.markers import Marker, load_markers
 
+#: Samples below which a sampled accuracy is noise for the most part.
+_FEW_DRAWS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class MarkerReport:
@@ -145,6 +148,8 @@ class MarkerAudit:
         }
         document: dict[str, Any] = head | marker_document(probes, answers, ci=self.ci, legacy=self.legacy)
         document["warnings"] += turn_warnings(model, self.position)
+        if 0 < self.draws < _FEW_DRAWS:
+            document["warnings"].append(f"{self.draws} sampled answers an item are noisy; {_FEW_DRAWS} are advised (seed {self.seed}).")
         return MarkerReport(document, probes, answers)
 
     @cached_property

@@ -20,7 +20,7 @@ from trueline.stats.multiplicity import holm
 from trueline.tasks.markers import FLAGS, Marker
 
 #: What is compared between classes.
-COMPARED = ("accuracy", "sampled_accuracy", "prob_gold", "top3", "entropy", "entropy_rest")
+COMPARED = ("accuracy", "sampled_accuracy", "prob_gold", "top3", "entropy", "entropy_rest", "distinct")
 CLASSES = ("weakener", "strengthener", *FLAGS, "control")
 CONTRASTS = ("certainty", "evidential", "factive")
 _MEANING = {

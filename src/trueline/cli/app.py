@@ -18,6 +18,7 @@ from trueline.cli.catalog import catalog
 from trueline.cli.check import check
 from trueline.cli.compare import compare
 from trueline.cli.demo import demo
+from trueline.cli.emission import marker_corpus
 from trueline.cli.grey_area import grey_area
 from trueline.cli.importing import import_
 from trueline.cli.measure import measure
@@ -88,6 +89,7 @@ audit.command()(errors)
 audit.command()(quality)
 audit.command()(distribution)
 audit.command("grey-area")(grey_area)
+audit.command("marker-corpus")(marker_corpus)
 audit.command()(risk)
 app.add_typer(audit, name="audit")
 app.add_typer(runs, name="runs")

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from trueline.cli.emission import (
+    Column,
+    Corpus,
+    Cut,
+    Emission,
+    Scheme,
+    Shots,
+    SureBy,
+    add_emission,
+    emission_audit,
+    print_corpus,
+    print_emission,
+)
 from trueline.cli.measure import BaseUrl, MaxCost, ModelArgument, ModelOption, TaskArgument, options_of
 from trueline.cli.terminal import (
     EXIT_FAILED_ITEMS,
@@ -58,6 +72,13 @@ def grey_area(
     draws: _Draws = 0,
     path: _TokenPath = "greedy",
     numeric: _Numeric = False,
+    emission: Emission = None,
+    shots: Shots = 8,
+    scheme: Scheme = "weakener_below",
+    cut: Cut = 0.5,
+    sure_by: SureBy = None,
+    corpus: Corpus = None,
+    column: Column = None,
     max_new_tokens: _Tokens = 10,
     top_k: _TopK = 50,
     legacy: _Legacy = False,
@@ -76,43 +97,91 @@ def grey_area(
     max_cost: MaxCost = None,
     json_: Json = False,
 ) -> None:
-    """Does "I think it is" or "I am sure it is" before the answer change whether it is right?
+    """Does "I think it is" or "I am sure it is" before the answer change whether it is right? Does the model mean what it says itself?
 
-    Every item meets every marker; classes of markers are compared item by item.
+    Every item meets every marker; classes of markers are compared item by item. Then examples teach the model to emit markers.
 
     Example: trueline audit grey-area world:base world:facts --multi-token --items 50 --out runs/grey --report grey.html
     """
-    from trueline.audits.marker_audit import MarkerAudit
+    asked = _asked(
+        (model, options_of(model_option) | ({"base_url": base_url} if base_url else {})),
+        (task, {"mapping": mapping_of(mapping) or None, "skip_bad": skip_bad, "grader": grader}), markers,
+    )  # fmt: skip
+    shared: dict[str, Any] = {
+        "position": position, "n_items": items, "max_new_tokens": max_new_tokens, "top_k": top_k, "draws": draws, "path": path,
+        "multi_token": multi_token, "ci": _intervals(level, n_boot, seed), "seed": seed, "batch_size": batch_size, "max_cost": max_cost,
+    }  # fmt: skip
+    texts = None if corpus is None else {"source": corpus, "column": column, "skip_bad": skip_bad, "level": level}
+    taught, why = emission_audit(asked.model, asked.task, emission, shared, {"shots": shots, "scheme": scheme, "cut": cut, "by": sure_by})
+    if plan:
+        _print_plan(asked, shared, taught, json_)
+        return
+    _finish(_run(asked, shared, legacy, numeric, (taught, why), texts, out_), report, json_)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    model: Any
+    task: Any
+    markers: Any
+
+    def audit(self, shared: Mapping[str, Any], legacy: bool = False) -> Any:
+        from trueline.audits.marker_audit import MarkerAudit
+
+        return MarkerAudit(self.task, self.markers, legacy=legacy, **shared)
+
+
+def _asked(model: tuple[str, dict[str, Any]], task: tuple[str, dict[str, Any]], markers: Path | None) -> _Asked:
+    """Model, questions and markers, loaded; markers first, which cost nothing."""
     from trueline.models.loading import load_model
-    from trueline.stats import CI
     from trueline.tasks.loading import load_task
     from trueline.tasks.markers import load_markers
 
-    asked = load_markers(markers)
-    chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
-    shared: dict[str, Any] = {
-        "position": position, "n_items": items, "max_new_tokens": max_new_tokens, "top_k": top_k, "draws": draws, "path": path,
-        "multi_token": multi_token, "ci": CI(level=level, n_boot=n_boot, seed=seed), "seed": seed, "batch_size": batch_size,
-        "max_cost": max_cost,
-    }  # fmt: skip
-    audit = MarkerAudit(chosen, asked, legacy=legacy, **shared)
-    loaded = load_model(model, **(options_of(model_option) | ({"base_url": base_url} if base_url else {})))
-    if plan:
-        counts = audit.plan(loaded)
-        print_json(counts) if json_ else out().print(plain(", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items())))
-        return
-    _finish(_run(audit, loaded, out_, shared if numeric else None), report, json_)
+    phrases, questions = load_markers(markers), load_task(task[0], **task[1])
+    return _Asked(load_model(model[0], **model[1]), questions, phrases)
 
 
-def _run(audit: Any, model: Any, where: Path | None, numeric: Mapping[str, Any] | None) -> Any:
-    """The audit, with the stated levels in its record where they were asked for."""
+def _intervals(level: float, n_boot: int, seed: int) -> Any:
+    from trueline.stats import CI
+
+    return CI(level=level, n_boot=n_boot, seed=seed)
+
+
+def _print_plan(asked: _Asked, shared: Mapping[str, Any], taught: Any, json_: bool) -> None:
+    counts = asked.audit(shared).plan(asked.model) | ({} if taught is None else {"emission": taught.audit.plan(asked.model)})
+    print_json(counts) if json_ else out().print(plain(_counted(counts)), soft_wrap=True)
+
+
+def _counted(counts: Mapping[str, Any]) -> str:
+    parts = [f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if not isinstance(n, Mapping)]
+    return ", ".join(parts) + "".join(f"; {name}: {_counted(n)}" for name, n in counts.items() if isinstance(n, Mapping))
+
+
+def _run(
+    asked: _Asked,
+    shared: Mapping[str, Any],
+    legacy: bool,
+    numeric: bool,
+    emission: Any,
+    texts: Mapping[str, Any] | None,
+    where: Path | None,
+) -> Any:
+    """The audit, with its other parts in its record where they were asked for."""
+    from trueline.audits.marker_corpus import probe_corpus
     from trueline.audits.numeric_markers import NumericMarkerAudit
 
     with progress() as step:
-        found = audit.run(model, out=where, progress=step)
-        if numeric is not None:
+        spoken = None if texts is None else probe_corpus(**texts, markers=asked.markers, progress=step)
+        found = asked.audit(shared, legacy).run(asked.model, out=where, progress=step)
+        if numeric:
             folder = None if where is None else where / "numeric"
-            found.document["numeric"] = NumericMarkerAudit(audit.task, **numeric).run(model, out=folder, progress=step)
+            found.document["numeric"] = NumericMarkerAudit(asked.task, **shared).run(asked.model, out=folder, progress=step)
+        taught, why = emission
+        found.document["warnings"] += [] if why is None else [why]
+        if taught is not None:
+            add_emission(found.document, taught, asked.model, where, step)
+        if spoken is not None:
+            found.document["corpus"] = spoken
     return found
 
 
@@ -121,7 +190,7 @@ def _finish(found: Any, report: Path | None, json_: bool) -> None:
     if report is not None:
         say(f"report: {found.write(report)}")
     print_json(found.document) if json_ else _print(found.document)
-    if found.document["failed_prompts"]:
+    if found.document["failed_prompts"] or found.document.get("emission", {}).get("failed_prompts"):
         raise typer.Exit(EXIT_FAILED_ITEMS)
 
 
@@ -159,6 +228,10 @@ def _print(document: Mapping[str, Any]) -> None:
     console.print(plain(f"value [{document['level']:.0%} interval]; * differs from 0, corrected for three contrasts (Holm)", "dim"))
     for warning in document["warnings"]:
         console.print(plain(warning, "yellow"), soft_wrap=True)
+    if (emitted := document.get("emission")) is not None:
+        print_emission(emitted)
+    if (texts := document.get("corpus")) is not None:
+        print_corpus(texts)
 
 
 def _contrast(record: Mapping[str, Any]) -> str:

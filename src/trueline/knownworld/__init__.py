@@ -53,9 +53,19 @@ def load_model(name: str, **options: Any) -> Model:
         from trueline.knownworld.planted_markers import PlantedMarkerModel
 
         return PlantedMarkerModel(**options)
+    if name == "planted-emitter":
+        from trueline.knownworld.planted_emitter import PlantedEmitter
+
+        return PlantedEmitter(**options)
     from trueline.models.local import load
 
-    known = [*sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()), "planted-judge", "planted-markers", "planted-risk"]
+    known = [
+        *sorted(p.name for p in CHECKPOINTS.iterdir() if p.is_dir()),
+        "planted-emitter",
+        "planted-judge",
+        "planted-markers",
+        "planted-risk",
+    ]
     if name not in known:
         raise InputError(f"the known world has no model {name!r}; it has: {', '.join(known)}")
     return load(str(CHECKPOINTS / name), **{"dtype": "float32", "uri": f"world:{name}", **options})

@@ -128,7 +128,7 @@ class PlantedMarkerModel:
         phrases = {marker.marker: k for k, marker in enumerate(world.markers)}
         results = []
         for request in requests:
-            before, _, said = (request.prompt.text or "").partition("Answer:")
+            before, _, said = (request.prompt.text or "").rpartition("Answer:")
             facts = [known[word] for word in before.split() if word in known]
             if not facts:
                 results.append(RequestResult(error="the prompt names nothing that this world has"))
@@ -145,7 +145,7 @@ class PlantedMarkerModel:
         raise InputError("the planted model of markers does not score texts")
 
     def _answer(self, world: PlantedMarkers, law: NDArray[np.float64], k: int, settings: GenerationSettings, topk: bool) -> Generation:
-        made = Generation(f" {world.places[k]}", finish_reason="eos")
+        made = Generation(f" {world.places[k]}", finish_reason="eos", token_texts=[f" {world.places[k]}"])
         if self.logprobs:
             with np.errstate(divide="ignore"):
                 logs = np.log(law)

@@ -104,8 +104,8 @@ def gold_answer(
         best_position=best,
         top1_correct=any(bool(hit[:1].any()) for hit in hits),
         top3_correct=any(bool(hit[:3].any()) for hit in hits),
-        entropy_topk=_entropy(law),
-        entropy_topk_without_top1=_entropy(law[1:]),
+        entropy_topk=topk_entropy(law),
+        entropy_topk_without_top1=topk_entropy(law[1:]),
         top1_probability=float(np.exp(law[0])),
         mass=min(float(np.exp(law).sum()), 1.0),
         distinct=len(closed & {fold(token) for token in row}) if closed else -1,
@@ -130,7 +130,8 @@ def _law(row: Sequence[str], values: ArrayLike, position: int) -> tuple[list[str
     return [row[i] for i in order], law[order]
 
 
-def _entropy(law: FloatArray) -> float:
+def topk_entropy(law: FloatArray) -> float:
+    """Entropy of the most likely tokens' renormalised law, nats. law: (k,) log-probs, the largest first; NaN where there is none."""
     p = np.exp(law - law.max()) if len(law) and np.isfinite(law.max()) else np.zeros(0)
     if not len(p):
         return math.nan

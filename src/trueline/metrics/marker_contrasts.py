@@ -1,4 +1,4 @@
-"""Classes of conditions that every item has seen, compared: paired contrasts, a regression on all labels, and emitted classes.
+"""Classes of conditions that every item has seen, compared: paired contrasts and a regression on all labels.
 
 Written for epistemic markers (Zhou, Jurafsky and Hashimoto 2023, arXiv 2302.13439): every item meets every marker, so that contrasts are
 paired by item. The paper resamples rows and tests without pairing; those numbers come with ``legacy=True``.
@@ -18,11 +18,12 @@ from trueline.errors import InputError
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.intervals import normal_quantile
 from trueline.stats.mcnemar import mcnemar
-from trueline.stats.sample import as_vector, check_length, cluster_codes
+from trueline.stats.sample import check_length, cluster_codes
 
 #: With fewer items a class gets its point value and the exact test alone.
 LEAST_ITEMS = 20
 _CHUNK = 1 << 22
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def class_contrast(
     check_length(len(b), len(a), "second")
     kept = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
     binary = a.shape[1] == b.shape[1] == 1 and bool(np.isin(a[kept], (0, 1)).all() and np.isin(b[kept], (0, 1)).all())
-    d = a[kept].mean(axis=1) - b[kept].mean(axis=1)
+    d = _difference(a[kept], b[kept])
     exact = mcnemar(a[kept, 0], b[kept, 0]).p if binary and kept.any() else math.nan
     codes = np.arange(len(d)) if clusters is None else np.unique(cluster_codes(clusters, len(a))[kept], return_inverse=True)[1]
     estimate, p = _paired(d, codes, len(a) - len(d), level)
@@ -109,6 +110,14 @@ def _columns(values: ArrayLike, name: str) -> FloatArray:
     if x.ndim != 2 or not x.size:
         raise InputError(f"{name} has shape {x.shape}; expected (n_items,) or (n_items, n_markers) with at least one of each")
     return x
+
+
+def _difference(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(n_items,) differences of the classes' means; equal values are equal, however their means were rounded."""
+    first, second = a.mean(axis=1), b.mean(axis=1)
+    d = first - second
+    d[np.abs(d) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))] = 0.0
+    return np.asarray(d, dtype=np.float64)
 
 
 def _paired(d: FloatArray, codes: Any, missing: int, level: float) -> tuple[Estimate, float]:
@@ -235,41 +244,6 @@ def _fit(columns: Sequence[FloatArray], y: FloatArray, codes: Any, level: float,
     return [
         Estimate(float(b), float(b - h), float(b + h), method=method, se=float(s), **base) for b, h, s in zip(beta, half, se, strict=True)
     ]
-
-
-def emission_summary(emitted: Sequence[str], correct: ArrayLike, probability: ArrayLike) -> dict[str, Any]:
-    """Does a model mean the markers that it emits? Share, accuracy and mean answer probability of each emitted class.
-
-    Parameters
-    ----------
-    emitted : n classes, such as ``"weakener"``, ``"strengthener"``, ``"none"``
-    correct : (n,) in {0, 1}, or NaN where it could not be judged
-    probability : (n,) float64 in [0, 1], of the answer; NaN where unknown
-
-    Returns
-    -------
-    dict
-        ``share``, ``accuracy``, ``probability`` and ``n`` by class, and ``gap_strengthener_minus_weakener`` of the accuracies, NaN where
-        one of them was never emitted.
-    """
-    right, p = as_vector(correct, "correct"), as_vector(probability, "probability")
-    check_length(len(right), len(emitted), "correct")
-    check_length(len(p), len(emitted), "probability")
-    kinds = np.asarray([str(e) for e in emitted])
-    names = sorted(set(kinds.tolist()))
-    accuracy = {name: _mean(right[kinds == name]) for name in names}
-    return {
-        "n": {name: int((kinds == name).sum()) for name in names},
-        "share": {name: float((kinds == name).mean()) for name in names},
-        "accuracy": accuracy,
-        "probability": {name: _mean(p[kinds == name]) for name in names},
-        "gap_strengthener_minus_weakener": accuracy.get("strengthener", math.nan) - accuracy.get("weakener", math.nan),
-    }
-
-
-def _mean(values: FloatArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 def _finite(value: float) -> float | str | None:

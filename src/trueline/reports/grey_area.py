@@ -9,6 +9,7 @@ from typing import Any
 
 from trueline.errors import InputError
 from trueline.reports import charts
+from trueline.reports.emission import corpus_parts, emission_parts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
 from trueline.reports.sections import code, section
 from trueline.reports.wording import Notes, number
@@ -24,6 +25,7 @@ HEADINGS = {
     "top3": "Right among three",
     "entropy": "Entropy (nats)",
     "entropy_rest": "Entropy without the first",
+    "distinct": "Different answers",
 }
 _SHORT = {"accuracy": "Accuracy", "sampled_accuracy": "Sampled", "prob_gold": "P(right)", "top3": "Top 3", "entropy": "Entropy"}
 _MAX_MARKERS = 200
@@ -65,6 +67,10 @@ def render_grey_area(document: Record) -> str:
     ]
     if (numeric := document.get("numeric")) is not None:
         parts.append(section("numeric", "Numbers as markers", *_numeric(numeric)))
+    if (emitted := document.get("emission")) is not None:
+        parts.append(section("emission", "Does it mean what it says?", *emission_parts(emitted)))
+    if (texts := document.get("corpus")) is not None:
+        parts.append(section("corpus", "Markers in texts", *corpus_parts(texts)))
     parts.append(section("reading", "How to read this", el("p", _READING)))
     return page("trueline audit: grey area", el("main", header, _warnings(document), *parts, _footer()))
 

@@ -50,15 +50,27 @@ def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, ski
 
 
 def load_hf_dataset(name: str, *, mapping: Mapping[str, str] | None = None, skip_bad: bool = False, limit: int | None = None) -> Task:
-    """Read a task from a Hugging Face dataset: ``NAME[:config][@split]``; NAME may be a local folder.
+    """Read a task from a Hugging Face dataset, see ``open_hf_dataset``. Raises ``InputError`` when the columns are not there."""
+    table = open_hf_dataset(name)
+    bad = BadLines(Path(f"hf-dataset:{name}"), skip_bad)
+    rows = _first(((i, row) for i, row in enumerate(table, start=1)), limit)
+    items = _items(rows, role_mapping(mapping), bad)
+    note = bad.note()
+    if not items:
+        raise InputError(f"hf-dataset:{name} has no usable row")
+    return Task(name=f"hf-dataset:{name}", items=items, notes=(note,) if note else ())
+
+
+def open_hf_dataset(name: str) -> Any:
+    """One split of a Hugging Face dataset, rows as mappings: ``NAME[:config][@split]``; NAME may be a local folder.
 
     Without a split: the only one, else test, validation or train. Code that a dataset brings along is never run.
-    Raises ``MissingExtra`` without the package ``datasets`` and ``InputError`` when the dataset, split or columns are not there.
+    Raises ``MissingExtra`` without the package ``datasets`` and ``InputError`` when the dataset or split is not there.
     """
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtra("hf-dataset: tasks need the package `datasets`; install it: pip install 'trueline[datasets]'") from error
+        raise MissingExtra("hf-dataset: needs the package `datasets`; install it: pip install 'trueline[datasets]'") from error
     body, _, split = name.partition("@")
     folder, _, config = body.partition(":")
     try:
@@ -68,14 +80,7 @@ def load_hf_dataset(name: str, *, mapping: Mapping[str, str] | None = None, skip
             data = datasets.load_dataset(folder, config or None)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"dataset {body!r} cannot be loaded ({type(error).__name__}: {error})") from error
-    table = data[_split(split, list(data), name)] if isinstance(data, dict) else data
-    bad = BadLines(Path(f"hf-dataset:{name}"), skip_bad)
-    rows = _first(((i, row) for i, row in enumerate(table, start=1)), limit)
-    items = _items(rows, role_mapping(mapping), bad)
-    note = bad.note()
-    if not items:
-        raise InputError(f"hf-dataset:{name} has no usable row")
-    return Task(name=f"hf-dataset:{name}", items=items, notes=(note,) if note else ())
+    return data[_split(split, list(data), name)] if isinstance(data, dict) else data
 
 
 def role_mapping(mapping: Mapping[str, str] | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -88,19 +89,24 @@ def load_markers(path: str | Path | None = None) -> list[Marker]:
     (54, 'I think it is', ('weakener', 'plausibility_shield', 'first_person'))
     """
     if path is None:
-        text, where = resources.files("trueline.tasks").joinpath("markers.csv").read_text(encoding="utf-8"), "the shipped list"
-    else:
-        where = str(path)
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{where} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-        except OSError as error:
-            raise InputError(f"cannot read the markers {where}: {error.strerror}") from error
+        return list(_shipped())
+    where = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"cannot read the markers {where}: {error.strerror}") from error
     try:
         return _parse(text, where)
     except csv.Error as error:
         raise InputError(f"{where} is no CSV file: {error}") from error
+
+
+@cache
+def _shipped() -> tuple[Marker, ...]:
+    text = resources.files("trueline.tasks").joinpath("markers.csv").read_text(encoding="utf-8")
+    return tuple(_parse(text, "the shipped list"))
 
 
 def _parse(text: str, where: str) -> list[Marker]:

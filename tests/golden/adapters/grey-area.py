@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from trueline.metrics.emission import emission
 from trueline.metrics.gold_answers import gold_answer
-from trueline.metrics.marker_contrasts import class_contrast, emission_summary
+from trueline.metrics.marker_contrasts import class_contrast
 
 Values = dict[str, Any]
 
@@ -20,11 +21,10 @@ def run(case: str, inputs: Values) -> Values:
         found = gold_answer([p["tokens"] for p in positions], [p["logprobs"] for p in positions], inputs["aliases"])
         return vars(found) | {"top1_correct": int(found.top1_correct), "top3_correct": int(found.top3_correct)}
     if "emitted" in inputs:
-        said = emission_summary(inputs["emitted"], inputs["correct"], inputs["answer_probability"])
+        found = emission(inputs["emitted"], inputs["correct"], inputs["answer_probability"])
         names = {"accuracy_by_marker": "accuracy", "mean_probability_by_marker": "probability"}
-        return {name: said[key] for name, key in names.items()} | {
-            "gap_strengthener_minus_weakener": said["gap_strengthener_minus_weakener"]
-        }
+        means = {name: {kind: row[key].value for kind, row in found.classes.items()} for name, key in names.items()}
+        return {**means, "gap_strengthener_minus_weakener": found.gaps["strengthener_minus_weakener"]["accuracy"].value}
     first, second = (inputs["correct"][name] for name in inputs["contrast"])
     found = class_contrast(first, second, legacy=True)
     if len(first) < 20 and not (math.isnan(found.p) and found.estimate.reason):
