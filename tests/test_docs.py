@@ -112,6 +112,10 @@ def test_tables_work_as_shown(tmp_path: Path) -> None:
     assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 301
 
 
+def test_classifiers_work_as_shown(tmp_path: Path) -> None:
+    follow(DOCS / "classifiers.md", tmp_path)
+
+
 def test_contributing_works_as_shown(tmp_path: Path) -> None:
     """The steps of an own package, with the entry point registered as an installer would."""
     ((_, _, toml),) = [block for block in blocks(ROOT / "CONTRIBUTING.md") if block[1] == "pyproject.toml"]

@@ -6,7 +6,7 @@ from functools import cache
 
 from trueline.catalog.entry import Entry
 from trueline.catalog.estimators import EQUIVALENCES, ESTIMATORS
-from trueline.catalog.metrics import ANNOTATOR_METRICS, METRICS, PREFERENCE_METRICS, RISK_METRICS, SET_METRICS
+from trueline.catalog.metrics import ANNOTATOR_METRICS, CLASSIFIERS, METRICS, PREFERENCE_METRICS, RISK_METRICS, SET_METRICS
 from trueline.catalog.reasoning import REASONING
 from trueline.catalog.similarity import SIMILARITIES, STATED, TEXT_COMPARISON
 from trueline.catalog.variation import VARIATION
@@ -150,6 +150,7 @@ ENTRIES: tuple[Entry, ...] = (
     *ANNOTATOR_METRICS,
     *PREFERENCE_METRICS,
     *RISK_METRICS,
+    *CLASSIFIERS,
     *_AUDITS,
     *_MODELS,
     *_TASKS,

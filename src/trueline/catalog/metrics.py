@@ -97,6 +97,40 @@ RISK_METRICS = tuple(
         ("fit_threshold", "threshold of least cost from a few rows", _CRUZ),
     )
 )
+_AO = "Ao et al., arXiv 2308.03172"
+_OPTIMAL_RISK = "Ao et al., arXiv 2308.03179"
+_CONFIDENT = "Ao et al., arXiv 2301.12589"
+_PROOF_CLASSIFIERS = "proofs/safety-critical-vl.md"
+CLASSIFIERS = (
+    *(
+        Entry(name, "metric", f"trueline.metrics.{module}:{name}", summary, source, proof=_PROOF_CLASSIFIERS)
+        for module, name, summary, source in (
+            ("trust_index", "trust_index", "accuracy where a perfect ranking has no errors left", _OPTIMAL_RISK),
+            ("trust_index", "excess_optimal_risk", "area above the optimal risk, from that point on", _OPTIMAL_RISK),
+            ("classifiers", "miscalibration_score", "over- and under-confidence, overall and by class", _AO),
+            ("classifiers", "ClasswiseTemperature", "a temperature for each class (MCS-TS)", _AO),
+            ("classifiers", "overfit_gap", "training against held-out items", "Yeom et al., arXiv 1709.01604"),
+            ("classifiers", "ood_report", "foreign inputs told from own ones", "Hendrycks and Gimpel, arXiv 1610.02136"),
+        )
+    ),
+    *(
+        Entry(name, "score", f"trueline.perception:{name}", summary, source, proof=_PROOF_CLASSIFIERS)
+        for name, summary, source in (
+            ("max_softmax", "1 - largest class probability", "Hendrycks and Gimpel, arXiv 1610.02136"),
+            ("softmax_entropy", "entropy of the class distribution, nats", "Shannon 1948"),
+            ("softmax_margin", "1 - distance of the two largest class probabilities", "Scheffer et al. 2001"),
+            ("max_logit", "negated largest logit", "Hendrycks et al., arXiv 1911.11132"),
+            ("energy", "free energy of the logits", "Liu et al., arXiv 2010.03759"),
+        )
+    ),
+    *(
+        Entry(name, "objective", f"trueline.objectives:{name}", summary, _CONFIDENT, proof=_PROOF_CLASSIFIERS)
+        for name, summary in (
+            ("ConfidenceLabelSmoothing", "label smoothing by class confidence"),
+            ("ConfidenceCurriculum", "confident items first, all by a given epoch"),
+        )
+    ),
+)
 _STUTZ = "Stutz et al., arXiv 2307.02191"
 ANNOTATOR_METRICS = tuple(
     Entry(name, "metric", f"trueline.metrics.annotators:{name}", summary, source, proof="proofs/uncertain-ground-truth.md")

@@ -37,6 +37,19 @@ from trueline.metrics.annotators import (
     weighted_conformity_threshold,
 )
 from trueline.metrics.calibration_slope import calibration_intercept, calibration_line, calibration_slope
+from trueline.metrics.classifiers import (
+    ClasswiseTemperature,
+    FittedClasswiseTemperature,
+    Miscalibration,
+    OODReport,
+    OverfitGap,
+    ScaledResult,
+    miscalibration_score,
+    normalised_levels,
+    ood_report,
+    overfit_gap,
+    scaled_logits,
+)
 from trueline.metrics.compare import Difference, compare, compare_unpaired
 from trueline.metrics.confidence import calibrated_confidence
 from trueline.metrics.conformal import (
@@ -105,6 +118,7 @@ from trueline.metrics.robustness import Robustness, Transition, TransitionDiffer
 from trueline.metrics.scaling import Scaling, fit_dirichlet, fit_temperature, fit_vector
 from trueline.metrics.smooth_ece import kernel_ece, smooth_ece
 from trueline.metrics.tail_risk import TailRisk, cvar, deployment_any_harm, tail_risk, upper_bound_if_none
+from trueline.metrics.trust_index import excess_optimal_risk, trust_index
 from trueline.stats.engine import CI
 from trueline.stats.estimate import Estimate
 
@@ -115,6 +129,7 @@ __all__ = [
     "BiasVariance",
     "Bins",
     "Capability",
+    "ClasswiseTemperature",
     "Corp",
     "CurveBand",
     "Difference",
@@ -122,13 +137,17 @@ __all__ = [
     "Discrepancy",
     "EnsembleRow",
     "Estimate",
+    "FittedClasswiseTemperature",
     "FittedConformal",
     "IncoherenceRow",
     "LogLogSlope",
     "MedianSplit",
+    "Miscalibration",
     "MonteCarloConformal",
     "Murphy",
     "NullECE",
+    "OODReport",
+    "OverfitGap",
     "PartialRankings",
     "PathDiversity",
     "PlackettLuce",
@@ -137,6 +156,7 @@ __all__ = [
     "Recalibration",
     "Reliability",
     "Robustness",
+    "ScaledResult",
     "Scaling",
     "TailRisk",
     "Transition",
@@ -195,6 +215,7 @@ __all__ = [
     "embedding_variance",
     "ensemble",
     "evaluate",
+    "excess_optimal_risk",
     "expected_conformity",
     "fit_dirichlet",
     "fit_temperature",
@@ -216,12 +237,16 @@ __all__ = [
     "mce",
     "mean_p_values",
     "median_split",
+    "miscalibration_score",
     "mondrian_thresholds",
     "multiclass_brier",
     "multiclass_nll",
     "murphy",
     "nll",
+    "normalised_levels",
     "null_ece",
+    "ood_report",
+    "overfit_gap",
     "partial_average_overlap",
     "path_diversity",
     "pearson",
@@ -243,6 +268,7 @@ __all__ = [
     "risk_coverage_band",
     "robustness",
     "roc_curve_band",
+    "scaled_logits",
     "score_preferences",
     "selective_risk",
     "set_report",
@@ -258,6 +284,7 @@ __all__ = [
     "topk_weights",
     "transition",
     "transition_difference",
+    "trust_index",
     "two_order_preference",
     "ua_average_overlap",
     "ua_evaluate",

@@ -154,11 +154,11 @@ def prr_metric(max_rejection: float = 1.0) -> Metric:
 
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         if max_rejection == 1:
-            return _ratio(_mean_loss(sample, weights), _aurc_value(sample, weights), _mean_risk(*_by_loss(sample, weights)))
+            return _ratio(_mean_loss(sample, weights), _aurc_value(sample, weights), mean_risk(*by_loss(sample, weights)))
         mass = weights.sum(axis=1)
         first = np.ceil(mass - np.floor(max_rejection * mass + _TINY) - _TINY)
-        own = _mean_risk(*group_totals(sample, weights), first)
-        best = _mean_risk(*_by_loss(sample, weights), first)
+        own = mean_risk(*group_totals(sample, weights), first)
+        best = mean_risk(*by_loss(sample, weights), first)
         return _ratio(_mean_loss(sample, weights), own, best)
 
     def reason(sample: SortedSample) -> str:
@@ -176,12 +176,8 @@ def selective_risk_metric(coverage: float = 0.8) -> Metric:
 
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         w, s = group_totals(sample, weights)
-        end, total = np.cumsum(w, axis=1), np.cumsum(s, axis=1)
-        k = np.minimum(np.maximum(1.0, np.ceil(coverage * end[:, -1] - _TINY)), end[:, -1])
-        at = np.minimum((end < k[:, None] - _TINY).sum(axis=1), w.shape[1] - 1)[:, None]
-        w_at, s_at = np.take_along_axis(w, at, 1)[:, 0], np.take_along_axis(s, at, 1)[:, 0]
-        rest = np.take_along_axis(end, at, 1)[:, 0] - k
-        return np.asarray((np.take_along_axis(total, at, 1)[:, 0] - rest * s_at / w_at) / k)
+        mass = w.sum(axis=1)
+        return risk_at(w, s, np.minimum(np.maximum(1.0, np.ceil(coverage * mass - _TINY)), mass))
 
     return Metric("selective_risk", value, truth="real")
 
@@ -203,7 +199,18 @@ def group_totals(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray,
     return group_sums(weights, sample.starts), group_sums(weights * sample.truth, sample.starts)
 
 
-def _by_loss(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def risk_at(w: FloatArray, s: FloatArray, k: FloatArray) -> FloatArray:
+    """Mean loss of the k most certain, from group weights and summed losses, (n_replicates, n_groups); NaN where k is 0."""
+    end, total = np.cumsum(w, axis=1), np.cumsum(s, axis=1)
+    k = np.where(k > 0, k, np.nan)
+    at = np.minimum((end < k[:, None] - _TINY).sum(axis=1), w.shape[1] - 1)[:, None]
+    w_at, s_at = np.take_along_axis(w, at, 1)[:, 0], np.take_along_axis(s, at, 1)[:, 0]
+    rest = np.take_along_axis(end, at, 1)[:, 0] - k
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((np.take_along_axis(total, at, 1)[:, 0] - rest * s_at / w_at) / k)
+
+
+def by_loss(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weight and summed loss of each group of equal loss, smallest loss first: the oracle order."""
     levels = sample.truth[sample.truth_order][sample.truth_starts]
     if len(levels) == 2:
@@ -214,7 +221,7 @@ def _by_loss(sample: SortedSample, weights: FloatArray) -> tuple[FloatArray, Flo
     return w, w * levels
 
 
-def _mean_risk(w: FloatArray, s: FloatArray, first: FloatArray | None = None) -> FloatArray:
+def mean_risk(w: FloatArray, s: FloatArray, first: FloatArray | None = None) -> FloatArray:
     """Mean of r_k over k = first + 1 .. n, from group weights and summed losses."""
     end = np.cumsum(w, axis=1)
     mass = end[:, -1]
@@ -267,13 +274,13 @@ def _aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
     # The metrics of one call see the same array of weights one after another: AURC, E-AURC and PRR share this part.
     held = sample.cache.get("aurc")
     if held is None or held[0] is not weights:
-        held = sample.cache["aurc"] = weights, _mean_risk(*group_totals(sample, weights))
+        held = sample.cache["aurc"] = weights, mean_risk(*group_totals(sample, weights))
     found: FloatArray = held[1]
     return found
 
 
 def _e_aurc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
-    return np.asarray(_aurc_value(sample, weights) - _mean_risk(*_by_loss(sample, weights)))
+    return np.asarray(_aurc_value(sample, weights) - mean_risk(*by_loss(sample, weights)))
 
 
 def _augrc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
@@ -282,7 +289,7 @@ def _augrc_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
 
 def _prr_unconditional_value(sample: SortedSample, weights: FloatArray) -> FloatArray:
     half = _mean_loss(sample, weights) / 2
-    return _ratio(half, _generalised(*group_totals(sample, weights)), _generalised(*_by_loss(sample, weights)))
+    return _ratio(half, _generalised(*group_totals(sample, weights)), _generalised(*by_loss(sample, weights)))
 
 
 def _equal_losses(sample: SortedSample) -> str:
