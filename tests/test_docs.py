@@ -91,6 +91,11 @@ def test_grey_area_audit_works_as_shown(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+def test_neighbours_work_as_shown(tmp_path: Path) -> None:
+    assert len(follow(DOCS / "neighbours.md", tmp_path)) == 2
+    assert (tmp_path / "runs" / "towns" / "metrics.json").exists()
+
+
 def test_every_number_of_the_compatibility_page() -> None:
     shown = "\n".join(content for language, _, content in blocks(DOCS / "compatibility.md") if language == "pycon")
     test = doctest.DocTestParser().get_doctest(shown, {}, "compatibility.md", "docs/compatibility.md", 0)

@@ -34,7 +34,7 @@ def test_a_planted_error_is_found_with_its_interval() -> None:
     rng = np.random.default_rng(1)
     p = rng.random(2000) * 0.5 + 0.5
     correct = (rng.random(2000) < p - 0.3).astype(float)
-    found = validate_scores(1 - p, truth_of(correct), stated=True, n_boot=300)
+    found = validate_scores(1 - p, truth_of(correct), stated=p, n_boot=300)
     for name in ("smooth_ece_stated", "debiased_ece_stated", "signed_ece_stated"):
         assert found[name].low < 0.3 < found[name].high or found[name].value == pytest.approx(0.3, abs=0.02)
         assert found[name].low > 0.2

@@ -14,7 +14,7 @@ import numpy as np
 from trueline.errors import InputError, nearest
 from trueline.run import Run, open_run
 from trueline.stats.estimate import Estimate
-from trueline.validation import CALIBRATION, STATED, Truth, default_estimator, headline, read_truth, validate_scores
+from trueline.validation import CALIBRATION, STATED, Truth, default_estimator, headline, read_truth, stated_confidence, validate_scores
 
 if TYPE_CHECKING:
     from trueline.metrics import Verdict
@@ -179,7 +179,7 @@ def _estimates(run: Run, truth: Truth, named: Sequence[Requirement], settings: M
         frame = run.scores
         values = dict(zip(frame["item_id"].to_list(), frame[name].to_numpy().astype(np.float64), strict=True))
         aligned = np.array([values.get(item, math.nan) for item in truth.item_ids])
-        found[name] = validate_scores(aligned, truth, stated=name in STATED, **settings)
+        found[name] = validate_scores(aligned, truth, stated=stated_confidence(run, name, aligned), **settings)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from trueline.errors import InputError
 from trueline.grading import SCHEMA as GRADES
+from trueline.interop.logs import LOG_SUFFIXES, open_generations
 from trueline.items import items_table
 from trueline.tasks.generation_tables import GREEDY, SAMPLE, TABLE
-from trueline.tasks.generations import GenerationFile
+from trueline.tasks.generations import Origin, Piece
 from trueline.tasks.graders import grade_all, load_grader
 from trueline.tasks.item import Grader, Item, Task
 from trueline.tasks.tables import BadLines, find_file
@@ -51,14 +52,15 @@ def import_generations(
 
     Parameters
     ----------
-    path : a ``.jsonl``, ``.csv`` or ``.parquet`` file in one of two layouts.
+    path : a log of Inspect AI (``.eval``, ``.json``), ``samples_*.jsonl`` of lm-evaluation-harness, or a ``.jsonl``, ``.csv`` or
+        ``.parquet`` file in one of two layouts.
         One row an item: ``samples`` (list of texts), and where known ``id``, ``question``, ``reference(s)``, ``cluster``,
         ``sample_logprobs`` (a list of token log-probs a sample, nats), ``greedy``, ``greedy_logprobs``, ``temperature``, ``correct`` (one
         verdict for the answer, or one a sample). One row a generation: ``item_id``, ``text``, and where known ``draw``, ``kind`` (greedy or
         sample), ``token_logprobs``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``finish_reason``, ``correct``; what concerns the item
         (question, references, cluster) is taken from its first row. Lists in CSV cells are JSON.
     out : run directory; must not hold a run yet.
-    mapping : role -> column for other names. samples : keep the first so many samples of an item (by ``draw``).
+    mapping : role -> column for other names; of logs the roles are ``interop.logs.LOG_ROLES``. samples : keep the first so many samples of an item (by ``draw``).
     skip_bad : leave out unusable rows; their number goes into the manifest's ``notes``.
     grader : judges the answers (the greedy one, else sample 0). Default: the file's own verdicts, else ``contains``.
     progress : called with ("rows", rows read, 0).
@@ -73,9 +75,9 @@ def import_generations(
 
     if samples is not None and samples < 1:
         raise InputError(f"samples must be at least 1, got {samples}")
-    source = find_file(Path(path))
+    source = find_file(Path(path), LOG_SUFFIXES)
     bad = BadLines(source, skip_bad)
-    generations = GenerationFile(source, mapping, bad)
+    generations: Generations = open_generations(source, mapping, bad)
     spec = grader or ("given" if generations.labelled else DEFAULT_GRADER)
     judge = None if spec == "given" else load_grader(spec, Task(str(path), [Item("", "")]))
     directory = RunDirectory(out)
@@ -93,8 +95,22 @@ def import_generations(
             raise InputError(f"{source} has no usable row{'' if note is None else f': {note}'}")
         importer.finish()
         name = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
-        directory.write_manifest(_manifest(source, importer, name, bad.note()))
+        directory.write_manifest(_manifest(source, importer, name, generations.origin(), bad.note()))
     return Run(directory)
+
+
+class Generations(Protocol):
+    """A file of generations: ``labelled`` where it says which answers are right."""
+
+    labelled: bool
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield (items that are new, their and older items' rows as a table of ``generation_tables.TABLE``)."""
+        ...
+
+    def origin(self) -> Origin:
+        """Where the generations come from; asked for after they were read."""
+        ...
 
 
 @dataclass
@@ -113,7 +129,7 @@ class _Importer:
     grades: list[pa.Table] = field(default_factory=list)
     staged: list[Path] = field(default_factory=list)
 
-    def take(self, generations: GenerationFile, progress: Progress | None) -> bool:
+    def take(self, generations: Generations, progress: Progress | None) -> bool:
         """Read the file. False: an item's rows do not lie together, so the file must be read again in scattered mode."""
         pending: list[pa.Table] = []
         items: list[Item] = []
@@ -227,7 +243,7 @@ def _ordered(table: pa.Table, samples: int | None) -> pa.Table:
         raise InputError(f"item {table['item_id'][int(order[k])].as_py()!r} has {what}: lines {line[k]} and {line[k + 1]}")
     starts = np.concatenate([[0], np.flatnonzero(~same) + 1])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    keep = np.ones(len(order), dtype=bool) if samples is None else (kind == GREEDY) | (rank < samples)
+    keep = np.ones(len(order), dtype=bool) if samples is None else (kind != SAMPLE) | (rank < samples)
     table = table.take(pa.array(order[keep]))
     return table.set_column(table.schema.get_field_index("draw"), "draw", pa.array(rank[keep], pa.int32()))
 
@@ -244,14 +260,14 @@ def _given_grades(table: pa.Table) -> pa.Table:
     labelled = np.asarray(table["correct"].is_valid().to_numpy(zero_copy_only=False))
     table = table.filter(pa.array(answer | labelled))
     reason = pc.if_else(table["correct"].is_valid(), pa.scalar(None, pa.string()), pa.scalar("no verdict in the imported file"))
-    n = len(table)
     columns: dict[str, Any] = {
         **{name: table[name] for name in ("item_id", "kind", "draw", "correct")},
-        "refused": pa.array(np.zeros(n, dtype=bool)),
-        "answer": table["text"],
-        "reason": reason,
+        "refused": pc.fill_null(table["refused"], False),
+        "answer": pc.coalesce(table["answer"], table["text"]),
+        "score": table["score"],
+        "reason": pc.coalesce(table["reason"], reason),
     }
-    return pa.table([columns[f.name] if f.name in columns else pa.nulls(n, f.type) for f in GRADES], schema=GRADES)
+    return pa.table([columns[f.name] if f.name in columns else pa.nulls(len(table), f.type) for f in GRADES], schema=GRADES)
 
 
 def _judged(table: pa.Table, items: Mapping[str, Item], judge: Grader) -> pa.Table:
@@ -264,7 +280,7 @@ def _judged(table: pa.Table, items: Mapping[str, Item], judge: Grader) -> pa.Tab
     return pa.Table.from_pylist(rows, schema=GRADES)
 
 
-def _manifest(source: Path, importer: _Importer, grader: str, note: str | None) -> dict[str, Any]:
+def _manifest(source: Path, importer: _Importer, grader: str, origin: Origin, note: str | None) -> dict[str, Any]:
     import trueline
 
     with source.open("rb") as handle:
@@ -276,8 +292,8 @@ def _manifest(source: Path, importer: _Importer, grader: str, note: str | None) 
         "status": "imported",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "trueline": trueline.__version__,
-        "model": {"uri": f"imported:{source.name}", "fingerprint": {"sha256": digest}},
-        "task": {"name": source.name, "items": importer.n_items, "limit": None, "hash": digest, "grader": grader},
+        "model": {"uri": f"imported:{origin.model}", "fingerprint": {"sha256": digest}},
+        "task": {"name": origin.task, "items": importer.n_items, "limit": None, "hash": digest, "grader": grader},
         "settings": {
             "samples": importer.counts["most_samples"],
             "law": {"temperature": temperature, "top_p": top_p, "top_k": top_k},
@@ -286,8 +302,9 @@ def _manifest(source: Path, importer: _Importer, grader: str, note: str | None) 
             "stop": [],
         },
         "judge": None,
-        "counts": {"items": importer.n_items, **counts},
-        "notes": [note] if note else [],
+        "counts": {"items": importer.n_items, **counts, **origin.counts},
+        "notes": [*origin.notes, *([note] if note else [])],
+        **({"source": {"file": source.name, **origin.details}} if origin.details else {}),
         "versions": dict(_versions()),
     }
 

@@ -72,7 +72,7 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
     table: dict[str, Any] = {}
     for name in names:
         values = _floats(aligned[name])
-        estimates = validate_scores(values, truth, stated=name in STATED, level=level, n_boot=n_boot, seed=seed)
+        estimates = validate_scores(values, truth, stated=stated_confidence(run, name, values), level=level, n_boot=n_boot, seed=seed)
         if people is not None and people.problem is None:
             estimates |= people.adjusted(values, truth, level=level, n_boot=n_boot, seed=seed)
         missing = int(np.isnan(values).sum())
@@ -97,13 +97,13 @@ def validate_run(run: Run, *, level: float = 0.95, n_boot: int = 1000, seed: int
 
 
 def validate_scores(
-    scores: Floats, truth: Truth, *, stated: bool = False, level: float = 0.95, n_boot: int = 1000, seed: int = 0
+    scores: Floats, truth: Truth, *, stated: Floats | None = None, level: float = 0.95, n_boot: int = 1000, seed: int = 0
 ) -> dict[str, Estimate]:
     """Metrics of one uncertainty score: (n_items,) float64, higher = less certain, NaN = missing.
 
     ``auroc``, ``auprc``, ``aurc``, ``prr``: ranking of wrong answers. ``smooth_ece``, ``debiased_ece``,
-    ``signed_ece``, ``ece``, ``brier``: of the confidence that a cross-fitted map makes of the score; with ``_stated``: of 1 - score as it
-    stands. ``spearman_*``: with true total, aleatoric and epistemic
+    ``signed_ece``, ``ece``, ``brier``: of the confidence that a cross-fitted map makes of the score; with ``_stated``: of the confidence
+    ``stated``, (n_items,), as it stands. ``spearman_*``: with true total, aleatoric and epistemic
     uncertainty where known, and with the answer's length.
     """
     from trueline.metrics import CI, evaluate, spearman
@@ -126,8 +126,8 @@ def validate_scores(
             out |= calibration_errors(confidence, truth.correct, **options)
         except InputError as error:  # too few items of a class for a fit out of sample: undefined, and said so
             out |= {m: Estimate.undefined(str(error), n=int(usable.sum()), level=level) for m in CALIBRATION}
-        if stated:
-            raw = calibration_errors(1.0 - scores, truth.correct, **options)
+        if stated is not None:
+            raw = calibration_errors(stated, truth.correct, **options)
             out |= {f"{name}_stated": value for name, value in raw.items()}
     others = {"total": truth.expected_error, **truth.known, "length": truth.length}
     for name, values in others.items():
@@ -135,6 +135,17 @@ def validate_scores(
         if both.sum() >= 2:
             out[f"spearman_{name}"] = spearman(scores, values, **options)
     return out
+
+
+def stated_confidence(run: Run, name: str, scores: Floats) -> Floats | None:
+    """The probability of being right that a score states by itself, (n_items,), or None where it states none.
+
+    Where the model chose among given answers, the likelihood of its choice is such a probability.
+    """
+    if name in STATED:
+        return 1.0 - scores
+    chosen = run.manifest.get("source", {}).get("answers") == "choices"
+    return np.exp(-scores) if chosen and name == "sequence_nll" else None
 
 
 def calibration_errors(

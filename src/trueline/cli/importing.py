@@ -11,7 +11,13 @@ from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapp
 
 
 def import_(
-    generations: Annotated[Path, typer.Argument(help="A .jsonl, .csv or .parquet file, one row an item or one a generation.")],
+    generations: Annotated[
+        Path,
+        typer.Argument(
+            help="A .jsonl, .csv or .parquet file, one row an item or one a generation; a log of Inspect AI (.eval, .json); or samples_*.jsonl "
+            "of lm-evaluation-harness."
+        ),
+    ],
     out_: Annotated[Path, typer.Option("--out", help="Run directory to make.", show_default=False)],
     samples: Annotated[int | None, typer.Option(help="Keep the first so many samples of an item.", show_default=False)] = None,
     mapping: Mapped = None,
@@ -25,6 +31,7 @@ def import_(
 
     One row an item: id, question, reference, samples (list of texts), sample_logprobs, greedy, greedy_logprobs, correct.
     One row a generation: item_id, text, draw, kind, token_logprobs, correct.
+    A log: --map says which score is the verdict (correct=NAME), and cluster, confidence, question, text.
 
     Example: trueline import answers.jsonl --out runs/answers --samples 10
     """

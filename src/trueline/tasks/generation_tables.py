@@ -17,8 +17,10 @@ GREEDY, SAMPLE = 0, 1
 _KIND_NAMES = pa.array(["greedy", "sample"])
 NO_TEXT = "no text in the imported file"
 
+#: What a file says about an answer beside right or wrong: the answer that was graded, and how.
+JUDGED = {"answer": pa.string(), "refused": pa.bool_(), "score": pa.float64(), "reason": pa.string()}
 #: The trace schema, and beside it the code of the kind, the file's verdict and the line.
-TABLE = pa.schema([*SCHEMA, ("kind_code", pa.int8()), ("correct", pa.bool_()), ("line", pa.int64())])
+TABLE = pa.schema([*SCHEMA, ("kind_code", pa.int8()), ("correct", pa.bool_()), ("line", pa.int64()), *JUDGED.items()])
 
 _ID_KINDS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
 _FLOATS = pa.list_(pa.float64())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,17 @@ Piece = tuple[list[Item], pa.Table]
 _KINDS = {"sample": SAMPLE, "greedy": GREEDY}
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where generations come from, as far as their file says: for the manifest of the run."""
+
+    model: str
+    task: str
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, float] = field(default_factory=dict)  # tokens and cost
+    details: Mapping[str, Any] = field(default_factory=dict)  # JSON-safe
+
+
 class GenerationFile:
     """A file of generations whose layout and columns are known.
 
@@ -84,6 +95,10 @@ class GenerationFile:
     def pieces(self) -> Iterator[Piece]:
         """Yield (items that are new, their and older items' rows as a table), in file order; see ``generation_tables.TABLE``."""
         return self._items() if self.by_item else self._generations()
+
+    def origin(self) -> Origin:
+        """The file's name: it says no more."""
+        return Origin(self.path.name, self.path.name)
 
     def _items(self) -> Iterator[Piece]:
         line_of: dict[str, int] = {}

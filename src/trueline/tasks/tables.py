@@ -44,21 +44,21 @@ class BadLines:
         return text
 
 
-def find_file(path: str | Path) -> Path:
+def find_file(path: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> Path:
     """The path of an existing, non-empty file of a known kind.
 
     Raises ``InputError`` when it is missing (with the nearest names in its folder), a folder, empty, or of another kind.
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give one file ending in {', '.join(SUFFIXES)}")
+        raise InputError(f"{path} is a folder; give one file ending in {', '.join(suffixes)}")
     if not path.exists():
         folder = path.parent
         if not folder.is_dir():
             raise InputError(f"no file {path}: there is no folder {folder}")
         raise InputError(f"no file {path}{nearest(path.name, (p.name for p in folder.iterdir()))}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}; files ending in {', '.join(SUFFIXES)} are read")
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}; files ending in {', '.join(suffixes)} are read")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give at least one row")
     return path

@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
         ("token_texts", pa.list_(pa.string())),  # greedy, for colouring; of samples where an estimator asks for it
         # log-probs of the model's own law, whatever the sampling law, unless logprob_law says otherwise
         ("token_logprobs", _FLOATS),
-        ("logprob_law", pa.string()),  # model | scaled | null (no log-probs)
+        ("logprob_law", pa.string()),  # model | scaled | choices (over given answers) | null (no log-probs)
         # the sampling law and its seed; null for greedy decoding; unknown for imported rows
         ("temperature", pa.float64()),
         ("top_p", pa.float64()),

@@ -69,20 +69,20 @@ def _usage(usage: Any) -> Usage:
 def _choice(choice: Any, call: Call, route: str, n_prompt_tokens: int | None) -> Generation | str:
     try:
         made = _chat(choice, call) if route == "chat" else _completion(choice, call)
-    except _Unusable as reason:
+    except UnusableReply as reason:
         return f"rejected: {reason}"
     made.n_prompt_tokens = n_prompt_tokens
     return made
 
 
-class _Unusable(Exception):
+class UnusableReply(Exception):
     """Why a choice cannot be used."""
 
 
 def _chat(choice: Any, call: Call) -> Generation:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise _Unusable("the choice holds no message")
+        raise UnusableReply("the choice holds no message")
     text, finish = _content(message.get("content")), _finish(choice.get("finish_reason"), call)
     refusal = message.get("refusal")
     if refusal and not text:
@@ -96,27 +96,27 @@ def _chat(choice: Any, call: Call) -> Generation:
     entries = [
         (_token(row), row.get("logprob"), [(_token(t), t.get("logprob")) for t in _objects(row.get("top_logprobs"))]) for row in rows
     ]
-    return _with_logprobs(made, entries)
+    return with_logprobs(made, entries)
 
 
 def _completion(choice: Any, call: Call) -> Generation:
     if not isinstance(choice, dict) or not isinstance(choice.get("text"), str):
-        raise _Unusable("the choice holds no text")
+        raise UnusableReply("the choice holds no text")
     made = Generation(text=choice["text"], finish_reason=_finish(choice.get("finish_reason"), call))
     _repeats(made.text, call)
     logprobs = _object(choice.get("logprobs"))
     tokens, values, tops = (_list(logprobs.get(name)) for name in ("tokens", "token_logprobs", "top_logprobs"))
     if len(tokens) != len(values):
-        raise _Unusable(f"{len(tokens)} tokens, but {len(values)} log-probs")
+        raise UnusableReply(f"{len(tokens)} tokens, but {len(values)} log-probs")
     tops = tops if len(tops) == len(tokens) else [{}] * len(tokens)
-    return _with_logprobs(made, [(str(t), v, list(_object(top).items())) for t, v, top in zip(tokens, values, tops, strict=True)])
+    return with_logprobs(made, [(str(t), v, list(_object(top).items())) for t, v, top in zip(tokens, values, tops, strict=True)])
 
 
 def _object(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _Unusable(f"log-probs of type {type(value).__name__}")
+        raise UnusableReply(f"log-probs of type {type(value).__name__}")
     return value
 
 
@@ -124,7 +124,7 @@ def _list(value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise _Unusable(f"log-probs of type {type(value).__name__}")
+        raise UnusableReply(f"log-probs of type {type(value).__name__}")
     return value
 
 
@@ -139,7 +139,7 @@ def _content(content: Any) -> str:
         return content
     if isinstance(content, list):  # parts, as some servers send them
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    raise _Unusable(f"content of type {type(content).__name__}")
+    raise UnusableReply(f"content of type {type(content).__name__}")
 
 
 def _finish(reason: Any, call: Call) -> str | None:
@@ -153,7 +153,7 @@ def _repeats(text: str, call: Call) -> None:
     asked = call.prompt.messages[-1].content if call.prompt.messages else call.prompt.text or ""
     for prompt in {asked, call.prompt.text or ""}:
         if len(prompt) >= 12 and text.lstrip().startswith(prompt):
-            raise _Unusable("the server repeats the prompt in its answer")
+            raise UnusableReply("the server repeats the prompt in its answer")
 
 
 def _token(row: Mapping[str, Any]) -> str:
@@ -164,8 +164,11 @@ def _token(row: Mapping[str, Any]) -> str:
 Entry = tuple[str, Any, list[tuple[str, Any]]]
 
 
-def _with_logprobs(made: Generation, entries: list[Entry]) -> Generation:
-    """Add the log-probs of the answer's own tokens; those of a reasoning part in front of it are left out."""
+def with_logprobs(made: Generation, entries: list[Entry]) -> Generation:
+    """Add the log-probs of the answer's own tokens; those of a reasoning part in front of it are left out.
+
+    entries: (token, log-prob, alternatives) a token. Raises ``UnusableReply`` for a log-prob that is positive or no number.
+    """
     entries = _of_answer(made.text, entries, made.reasoning is not None)
     if not entries or any(value is None for _, value, _ in entries):
         return made
@@ -194,7 +197,7 @@ def _of_answer(text: str, entries: list[Entry], reasoned: bool) -> list[Entry]:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise _Unusable(f"a log-prob that is no number: {json.dumps(value)[:40]}")
+        raise UnusableReply(f"a log-prob that is no number: {json.dumps(value)[:40]}")
     if value > _ROUNDING:
-        raise _Unusable(f"a log-prob above 0: {value:g}")
+        raise UnusableReply(f"a log-prob above 0: {value:g}")
     return min(float(value), 0.0)
