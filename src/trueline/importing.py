@@ -60,7 +60,8 @@ def import_generations(
         sample), ``token_logprobs``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``finish_reason``, ``correct``; what concerns the item
         (question, references, cluster) is taken from its first row. Lists in CSV cells are JSON.
     out : run directory; must not hold a run yet.
-    mapping : role -> column for other names; of logs the roles are ``interop.logs.LOG_ROLES``. samples : keep the first so many samples of an item (by ``draw``).
+    mapping : role -> column for other names; of logs the roles are ``interop.logs.LOG_ROLES``.
+    samples : keep the first so many samples of an item (by ``draw``).
     skip_bad : leave out unusable rows; their number goes into the manifest's ``notes``.
     grader : judges the answers (the greedy one, else sample 0). Default: the file's own verdicts, else ``contains``.
     progress : called with ("rows", rows read, 0).

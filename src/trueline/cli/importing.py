@@ -14,8 +14,8 @@ def import_(
     generations: Annotated[
         Path,
         typer.Argument(
-            help="A .jsonl, .csv or .parquet file, one row an item or one a generation; a log of Inspect AI (.eval, .json); or samples_*.jsonl "
-            "of lm-evaluation-harness."
+            help="A .jsonl, .csv or .parquet file, one row an item or one a generation; a log of Inspect AI (.eval, .json); or "
+            "samples_*.jsonl of lm-evaluation-harness."
         ),
     ],
     out_: Annotated[Path, typer.Option("--out", help="Run directory to make.", show_default=False)],
