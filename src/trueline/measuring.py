@@ -216,6 +216,7 @@ class _Asked:
             strict=strict,
             shape=getattr(model, "shape", None),
             reasoning=task.reasoning,
+            decoding=getattr(model, "decoding", None),
         )
 
 

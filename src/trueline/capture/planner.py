@@ -35,6 +35,7 @@ class Plan:
     judge, similarity: what judges and compares texts, or None when no estimator wants it. shape: layers, heads and width of a white box.
     budget: the limit that chose the estimators, if one did.
     reasoning: how it is told from the answer (see ``tasks.thinking.load_splitter``).
+    decoding: how answers are decoded, where the rows of a prompt cannot share a cache.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Plan:
     shape: ModelShape | None = None
     budget: str | None = None
     reasoning: str = "auto"
+    decoding: str | None = None
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -158,6 +160,7 @@ class Plan:
             "similarity": self.similarity,
             "reasoning": self.reasoning,
             "calls": self.calls,
+            **({"decoding": self.decoding} if self.decoding else {}),
             "bytes_at_most": self.bytes_at_most,
         }
 
@@ -170,6 +173,7 @@ class Plan:
             *([f"  budget     {self.budget}"] if self.budget else []),
             f"  calls      {calls}",
             f"  sampling   {self.n_samples} samples an item, {law}, at most {self.max_new_tokens} new tokens",
+            *([f"  decoding   {self.decoding}"] if self.decoding else []),
             f"  captured   {', '.join(columns)}",
             *([f"  storage    {sizes}"] if (sizes := _sizes(self.bytes_at_most)) else []),
             f"  judge      {self.judge or 'none needed'}",
@@ -195,6 +199,7 @@ def make_plan(
     similarity: str | None = None,
     shape: ModelShape | None = None,
     reasoning: str = "auto",
+    decoding: str | None = None,
 ) -> Plan:
     """Choose the estimators that model, law and number of samples can serve, and the least capture for them.
 
@@ -230,6 +235,7 @@ def make_plan(
         similarity=similarity if total.similarity else None,
         shape=shape,
         reasoning=reasoning,
+        decoding=decoding,
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from trueline.errors import InputError
 from trueline.models.base import Generation, GenerationRequest, GenerationSettings, RequestResult
-from trueline.models.decoding import DecodedRow, Row
 from trueline.models.encoding import TextCodec
 from trueline.models.sampling import check_law
+from trueline.models.steps import DecodedRow, Row
 from trueline.models.token_stats import check_columns
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
+from trueline.models.generating import rows_at_once
+
 #: One tensor a layer; None when not asked for.
 States = tuple[Tensor, ...] | None
 
@@ -46,7 +48,8 @@ class CausalForward:
 
     Rows of unequal length are padded on the left, with an attention mask and position ids that undo the padding. Where that cannot be
     exact (recurrent layers carry the padding along), ``paddable`` is False and the caller passes rows of equal length only. A model whose
-    cache cannot be forked is run without one, over the whole sequence at each step: slower, the same numbers.
+    state cannot be forked is decoded by the library's own ``generate``, or over the whole sequence at each step where that would give other
+    numbers: slower, the same numbers.
     """
 
     def __init__(self, model: Any) -> None:
@@ -64,6 +67,8 @@ class CausalForward:
         self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
         self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
+        #: Rows that the library's ``generate`` decodes together; 0 where it is not used.
+        self.generate_rows: int = 0 if self.cacheable else rows_at_once(self)
 
     def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
         """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt.

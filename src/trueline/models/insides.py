@@ -16,8 +16,8 @@ from torch import Tensor
 
 from trueline.errors import InputError
 from trueline.models.base import GenerationSettings, ModelShape
-from trueline.models.decoding import DecodedRow, Row
 from trueline.models.forward import CausalForward, Stream, UncachedStream
+from trueline.models.steps import DecodedRow, Row
 from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS
 
 #: Numbers of states and maps that one pass may hold: about 256 MB in float32.

@@ -25,13 +25,14 @@ from trueline.models.checkpoints import (
     read_checkpoint,
     weight_files,
 )
-from trueline.models.decoding import DecodedRow, Row, StopRule, decode_rows
+from trueline.models.decoding import decode_rows
 from trueline.models.encoding import TextCodec
 from trueline.models.forward import CausalForward
 from trueline.models.insides import Inside, Wanted, model_shape, split_columns
 from trueline.models.memory import in_memory
 from trueline.models.placement import place
 from trueline.models.scoring import continuation_logprobs, next_token_logprobs
+from trueline.models.steps import DecodedRow, Row, StopRule
 from trueline.traces.insides import layer_at
 
 #: Prompts scored together.
@@ -128,6 +129,17 @@ class LocalModel:
         if self.shape is not None:
             found |= {"hidden", "attention"} if self.shape.n_heads else {"hidden"}
         return frozenset(found)
+
+    @property
+    def decoding(self) -> str | None:
+        """How it is decoded where that is not on a cache that the rows of a prompt share; None where it is."""
+        name = type(self.model).__name__
+        if self.forward.cacheable:
+            return None
+        if rows := self.forward.generate_rows:
+            together = ", one row at a time" if rows == 1 else ""
+            return f"by the library's generate, each row from its prompt{together}: the state of {name} cannot be repeated or selected"
+        return f"over the whole sequence at each step: {name} has no cache that could be repeated or selected"
 
     @cached_property
     def shape(self) -> ModelShape | None:
