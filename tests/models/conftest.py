@@ -74,6 +74,23 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         "RecurrentGemma",
         {**_SMALL, "lru_width": 32, "attention_window_size": 8, "block_types": ["recurrent", "attention"]},
     ),
+    "t5": ("T5", {"pad_token_id": 1, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 1}),
+    "bart": (
+        "Bart",
+        {
+            "d_model": 32,
+            "encoder_layers": 2,
+            "decoder_layers": 3,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 48,
+            "max_position_embeddings": 128,
+            "decoder_start_token_id": 1,
+            "pad_token_id": 1,
+            "forced_eos_token_id": None,
+        },
+    ),
     # its state is handed around as a list of tensors
     "rwkv": ("Rwkv", {"bos_token_id": None, "pad_token_id": None, "hidden_size": 32, "num_hidden_layers": 2, "context_length": 128}),
 }
@@ -85,7 +102,8 @@ def make_network(family: str, vocab_size: int, *, scale: float = 12.0, eos: int 
     kind = getattr(transformers, f"{name}TextConfig" if family == "gemma3" else f"{name}Config")
     torch.manual_seed(3)
     filled = kind(**{"vocab_size": vocab_size, "eos_token_id": eos, **config, **changes})
-    network = transformers.AutoModelForCausalLM.from_config(filled)
+    auto = transformers.AutoModelForSeq2SeqLM if filled.is_encoder_decoder else transformers.AutoModelForCausalLM
+    network = auto.from_config(filled)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:

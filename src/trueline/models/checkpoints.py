@@ -18,7 +18,7 @@ from trueline.models.placement import Placement
 def read_checkpoint(source: str, placement: Placement, *, revision: str | None, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model (evaluation mode, in its place) and tokenizer of a local directory or hub id; raises ``ModelError``."""
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     if source.startswith((".", "/", "~")) or Path(source).is_dir():
         source = str(Path(source).expanduser())
@@ -27,17 +27,17 @@ def read_checkpoint(source: str, placement: Placement, *, revision: str | None, 
     common = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         with quiet():
+            config = AutoConfig.from_pretrained(source, **common)
+            kind = AutoModelForSeq2SeqLM if getattr(config, "is_encoder_decoder", False) else AutoModelForCausalLM
             tokenizer = AutoTokenizer.from_pretrained(source, **common)
-            model, report = AutoModelForCausalLM.from_pretrained(
-                source, use_safetensors=True, output_loading_info=True, **placement.arguments, **common
-            )
+            model, report = kind.from_pretrained(source, use_safetensors=True, output_loading_info=True, **placement.arguments, **common)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, AssertionError, SafetensorError) as error:
         raise ModelError(_explain(source, error)) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
             f"the checkpoint {source!r} lacks {len(missing)} weights of {type(model).__name__} (the first: {missing[0]}); "
-            "it is incomplete, or no causal language model"
+            "it is incomplete, or no language model"
         )
     # prompts are padded under a mask of our own; with a pad token that is also an ordinary one, transformers would warn at every run
     model.config.pad_token_id = None
@@ -205,6 +205,8 @@ def eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
 def context_length(config: Any) -> int | None:
     """Most tokens of prompt and answer together; None for a model without a limit of its own."""
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    if getattr(config, "relative_attention_num_buckets", None):
+        return None  # T5: positions are distances
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         if isinstance(length := getattr(text, name, None), int) and length > 0:
             return length

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trueline.models.base import GenerationSettings
-from trueline.models.forward import CausalForward, Stream
+from trueline.models.forward import Forward, Stream
 from trueline.models.generating import generate_batch
 from trueline.models.steps import DecodedRow, Row, Steps, StopRule
 
@@ -25,15 +25,13 @@ _LEAVE_SHARE = 1 / 8
 class Observer(Protocol):
     """Looks at a batch before and after it is decoded (see ``models.insides``)."""
 
-    def prefill(self, forward: CausalForward, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]: ...
+    def prefill(self, forward: Forward, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]: ...
 
-    def look(
-        self, forward: CausalForward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], decoded: Sequence[DecodedRow]
-    ) -> None: ...
+    def look(self, forward: Forward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], decoded: Sequence[DecodedRow]) -> None: ...
 
 
 def decode_rows(
-    forward: CausalForward,
+    forward: Forward,
     prompts: Sequence[Sequence[int]],
     rows: Sequence[Row],
     settings: GenerationSettings,

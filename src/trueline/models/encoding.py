@@ -19,14 +19,16 @@ class TextCodec:
     """What one tokenizer does for a model.
 
     ``chat``: prompts with messages go through the chat template. ``context``: the model's limit in tokens, so that a huge text is refused
-    from its beginning alone.
+    from its beginning alone. ``apart``: prompt and answer are texts of their own, as for an encoder-decoder: a prompt keeps the special
+    token that ends it, and an answer goes on after nothing.
     """
 
-    def __init__(self, tokenizer: Any, *, chat: bool, context: int | None = None) -> None:
+    def __init__(self, tokenizer: Any, *, chat: bool, context: int | None = None, apart: bool = False) -> None:
         self.tokenizer = tokenizer
         self.chat = chat
         self._context = context
-        self._prefix = self._special_prefix()
+        self._apart = apart
+        self._prefix, self._suffix = self._special_tokens()
         self._pieces: dict[int, str] = {}
         self._continuations: dict[str, list[int]] = {}
 
@@ -49,11 +51,16 @@ class TextCodec:
         prefix_of = iter(prefixes)
         for position, entry in enumerate(encoded):
             if isinstance(entry, list):
-                encoded[position] = self._with_prefix(next(prefix_of), next(ids))
+                encoded[position] = self._with_special(next(prefix_of), next(ids))
         return encoded
 
     def continuation(self, text: str) -> list[int]:
-        """Token ids of ``text`` as it goes on after other text: no special tokens, no blank that the tokenizer puts at a start."""
+        """Token ids of ``text`` as it goes on after other text: no special tokens, no blank that the tokenizer puts at a start.
+
+        Where answers are texts of their own, one begins there, and the blank before it is left out.
+        """
+        if text not in self._continuations and self._apart:
+            self._continuations[text] = self._ids(text.removeprefix(" "))
         if text not in self._continuations:
             # after a line break, sentence-piece tokenizers add no blank of their own
             anchor, anchored = self._tokenize(["\n", "\n" + text])
@@ -65,11 +72,13 @@ class TextCodec:
         return self._continuations[text]
 
     @property
-    def start(self) -> int | None:
-        """The token that stands for an empty prompt: beginning of sequence, else end of sequence; None when there is neither."""
+    def nothing(self) -> list[int] | None:
+        """The tokens that stand for an empty prompt: beginning of sequence, else end of sequence; None when there is neither."""
+        if self._apart and (around := [*self._prefix, *self._suffix]):
+            return around
         bos: int | None = self.tokenizer.bos_token_id
         eos: int | None = self.tokenizer.eos_token_id
-        return eos if bos is None else bos
+        return next(([token] for token in (bos, eos) if token is not None), None)
 
     def follow_up(self, prompt: Prompt, text: str) -> list[int]:
         """Token ids that come between an answer to ``prompt`` and the model's reply to ``text``, said after it.
@@ -155,11 +164,11 @@ class TextCodec:
                 f"and the model's context is {self._context} tokens; shorten it"
             )
 
-    def _with_prefix(self, prefix: list[int], ids: list[int] | ModelError) -> list[int] | ModelError:
+    def _with_special(self, prefix: list[int], ids: list[int] | ModelError) -> list[int] | ModelError:
         if isinstance(ids, ModelError):
             return ids
-        if prefix or ids:
-            return prefix + ids
+        if whole := [*prefix, *ids, *self._suffix]:
+            return whole
         if self.tokenizer.bos_token_id is None:
             return ModelError("the prompt is empty and the tokenizer has no beginning-of-sequence token to start from")
         return [self.tokenizer.bos_token_id]
@@ -187,15 +196,19 @@ class TextCodec:
         )["input_ids"]
         return rows
 
-    def _special_prefix(self) -> list[int]:
-        """The special tokens that the tokenizer puts before a text (an end-of-sequence token put after it would end the answer)."""
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """The special tokens that the tokenizer puts before a text, and after one that is read apart from its answer.
+
+        Where the answer goes on in the same sequence, an end-of-sequence token after the prompt would end it.
+        """
         bare = self._ids("a")
         full = self._call(["a"], special=True)[0]
         for start in range(len(full) - len(bare) + 1):
-            if bare and full[start : start + len(bare)] == bare:
-                return full[:start]
+            end = start + len(bare)
+            if bare and full[start:end] == bare:
+                return full[:start], full[end:] if self._apart else []
         bos = self.tokenizer.bos_token_id
-        return [bos] if bos is not None and full[:1] == [bos] else []
+        return [bos] if bos is not None and full[:1] == [bos] else [], []
 
     def _pieces_in_context(self, tokens: Sequence[int]) -> list[str]:
         """Differences of decoded prefixes, held back while a character is incomplete; a short window keeps it linear."""

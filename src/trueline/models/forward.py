@@ -40,6 +40,33 @@ class Stream(Protocol):
         ...
 
 
+class Forward(Protocol):
+    """One network, called as it wants to be called.
+
+    ``paddable``: prompts of different length can be run together. ``cacheable``: a stream keeps the past in a cache.
+    ``generate_rows``: rows that the library's ``generate`` decodes together; 0 where it is not used.
+    """
+
+    model: Any
+    device: torch.device
+    vocabulary: int
+    paddable: bool
+    cacheable: bool
+    generate_rows: int
+
+    def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
+        """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt."""
+        ...
+
+    def uncached(self, prompts: Sequence[Sequence[int]], *, before: int = 0) -> Stream:
+        """A stream of equally long prompts that has run nothing yet; ``before``: without so many of their last tokens."""
+        ...
+
+    def look(self, ids: Tensor, *, hidden: bool = False, attention: bool = False) -> tuple[States, States]:
+        """Hidden states and attention maps over ``ids``; None where not asked for or not given."""
+        ...
+
+
 _CACHE_NAMES: Final = ("cache", "cache_params", "past_key_values")
 
 
@@ -57,17 +84,15 @@ class CausalForward:
         self.device: torch.device = model.device
         parameters = inspect.signature(model.forward).parameters
         self._has = frozenset(parameters)
-        # transformers 5.24 renamed the argument and the field of the output to `cache`; models' own code may keep the older names
-        self._cache_name = next((name for name in _CACHE_NAMES if name in parameters), _CACHE_NAMES[-1])
+        self._cache_name = cache_name(model)
         with torch.inference_mode():
             probe = self._call(torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=True)
         self.vocabulary: int = probe.logits.shape[-1]
-        cache = _cache_of(probe)
+        cache = cache_of(probe)
         layers = getattr(cache, "layers", None) or []
         self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
         self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
-        #: Rows that the library's ``generate`` decodes together; 0 where it is not used.
         self.generate_rows: int = 0 if self.cacheable else rows_at_once(self)
 
     def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
@@ -92,7 +117,11 @@ class CausalForward:
         output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1, hidden=hidden)
         if observe is not None:
             observe(output.hidden_states)
-        return self._last_logits(output), CachedStream(self, _cache_of(output), mask, lengths)
+        return self._last_logits(output), CachedStream(self, cache_of(output), mask, lengths)
+
+    def uncached(self, prompts: Sequence[Sequence[int]], *, before: int = 0) -> Stream:
+        """Prompts of equal length, without their last ``before`` tokens, to be run whole at every step."""
+        return UncachedStream(self, torch.tensor([p[: len(p) - before] for p in prompts], dtype=torch.long, device=self.device))
 
     def full_logits(self, ids: Tensor, last: int = 0) -> Tensor:
         """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right."""
@@ -126,7 +155,7 @@ class CausalForward:
     def continue_cache(self, ids: Tensor, cache: Any, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
         """Append ``ids`` to the cached rows; logits after each of them and the grown cache."""
         output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, cache=cache)
-        return output.logits, _cache_of(output)
+        return output.logits, cache_of(output)
 
     def _call(
         self,
@@ -172,7 +201,7 @@ class CachedStream:
 
     def fork(self, rows: Tensor) -> CachedStream:
         mask = None if self._mask is None else self._mask.index_select(0, rows)
-        cache = _fork_cache(self._cache)
+        cache = fork_cache(self._cache)
         cache.reorder_cache(rows)
         return CachedStream(self._forward, cache, mask, self._lengths.index_select(0, rows))
 
@@ -229,14 +258,26 @@ class UncachedStream:
         return int(self._ids.shape[1])
 
 
-def _cache_of(output: Any) -> Any:
+def cache_name(model: Any) -> str:
+    """What the cache is called among the arguments of a model."""
+    # transformers 5.24 renamed the argument and the field of the output to `cache`; models' own code may keep the older names
+    parameters = inspect.signature(model.forward).parameters
+    return next((name for name in _CACHE_NAMES if name in parameters), _CACHE_NAMES[-1])
+
+
+def cache_of(output: Any) -> Any:
     """What a model's output holds of its cache, under whichever name; None where it holds none."""
     return next((getattr(output, name) for name in _CACHE_NAMES if hasattr(output, name)), None)
 
 
-def _fork_cache(cache: Any) -> Any:
+def fork_cache(cache: Any) -> Any:
     """A copy whose layers can be reordered without touching the original; tensors are shared until then."""
     fork = copy.copy(cache)
+    if hasattr(cache, "cross_attention_cache"):
+        fork.self_attention_cache = fork_cache(cache.self_attention_cache)
+        fork.cross_attention_cache = fork_cache(cache.cross_attention_cache)
+        fork.is_updated = dict(cache.is_updated)
+        return fork
     fork.layers = []
     for layer in cache.layers:
         twin = copy.copy(layer)

@@ -19,7 +19,7 @@ from trueline.models.base import GenerationSettings
 from trueline.models.steps import Row, Steps, StopRule
 
 if TYPE_CHECKING:
-    from trueline.models.forward import CausalForward
+    from trueline.models.forward import CausalForward, Forward
 
 
 class _Hook:
@@ -48,7 +48,7 @@ class _Done:
         return torch.full((len(input_ids),), not len(self._steps.active), dtype=torch.bool, device=input_ids.device)
 
 
-def generate_batch(forward: CausalForward, prompts: Sequence[Sequence[int]], steps: Steps, max_new_tokens: int) -> None:
+def generate_batch(forward: Forward, prompts: Sequence[Sequence[int]], steps: Steps, max_new_tokens: int) -> None:
     """Take all ``steps``, one prompt a row; the prompts are equally long."""
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 

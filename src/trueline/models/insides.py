@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trueline.errors import InputError
 from trueline.models.base import GenerationSettings, ModelShape
-from trueline.models.forward import CausalForward, Stream, UncachedStream
+from trueline.models.forward import Forward, Stream
 from trueline.models.steps import DecodedRow, Row
 from trueline.traces.insides import HIDDEN_COLUMNS, INSIDE_COLUMNS
 
@@ -55,7 +55,7 @@ class Inside:
     _stream: Stream | None = field(default=None, repr=False)
     _prompt_states: Any = field(default=None, repr=False)
 
-    def prefill(self, forward: CausalForward, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]:
+    def prefill(self, forward: Forward, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Stream]:
         """The prefill that decoding starts from; its cache is kept for the answers."""
         seen: list[Any] = []
         observe = seen.append if "hidden_prompt" in self.wanted.greedy else None
@@ -65,10 +65,10 @@ class Inside:
         if forward.paddable:
             self._stream = stream.fork(torch.arange(len(prompts), device=forward.device))
         else:  # a recurrent state cannot take padded rows: run them whole
-            self._stream = UncachedStream(forward, torch.tensor([list(p) for p in prompts], dtype=torch.long, device=forward.device))
+            self._stream = forward.uncached(prompts)
         return logits, stream
 
-    def look(self, forward: CausalForward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], decoded: Sequence[DecodedRow]) -> None:
+    def look(self, forward: Forward, prompts: Sequence[Sequence[int]], rows: Sequence[Row], decoded: Sequence[DecodedRow]) -> None:
         """Fill ``inside`` of the decoded rows."""
         usable = [(row, answer) for row, answer in zip(rows, decoded, strict=True) if answer.finish_reason != "nan"]
         for row, answer in usable:
@@ -80,7 +80,7 @@ class Inside:
         if "csl_attention" in self.wanted.greedy:
             self._elicited(forward, prompts, [(row, answer) for row, answer in usable if row.seed is None])
 
-    def _answers(self, forward: CausalForward, rows: Sequence[tuple[Row, DecodedRow, frozenset[str]]]) -> None:
+    def _answers(self, forward: Forward, rows: Sequence[tuple[Row, DecodedRow, frozenset[str]]]) -> None:
         jobs: dict[tuple[int, Tokens], set[str]] = {}
         for row, answer, columns in rows:
             if columns:
@@ -98,7 +98,7 @@ class Inside:
                 seen = found[row.prompt, tuple(answer.tokens)]
                 answer.inside |= {name: seen[name] for name in columns if name in seen}
 
-    def _elicited(self, forward: CausalForward, prompts: Sequence[Sequence[int]], rows: Sequence[tuple[Row, DecodedRow]]) -> None:
+    def _elicited(self, forward: Forward, prompts: Sequence[Sequence[int]], rows: Sequence[tuple[Row, DecodedRow]]) -> None:
         """Attention from the last token of the eliciting prompt to the answer; 0 for an end-of-sequence token, which is not shown."""
         jobs: dict[tuple[int, Tokens], tuple[DecodedRow, int]] = {}
         for row, answer in rows:
@@ -115,7 +115,7 @@ class Inside:
                 answer.inside["csl_attention"] = weights
 
     def _passes(
-        self, forward: CausalForward, jobs: Sequence[tuple[int, Tokens]], *, attention: bool, states: bool = True
+        self, forward: Forward, jobs: Sequence[tuple[int, Tokens]], *, attention: bool, states: bool = True
     ) -> Iterator[tuple[list[tuple[int, Tokens]], Tensor, Tensor]]:
         """(jobs, kept layers' states (n, layers, width, d), maps (n, L, H, width, width)) of one pass each, alike in length."""
         if self._stream is None:
@@ -165,7 +165,7 @@ def _maps(attention: Tensor, line: int, n: int, columns: set[str]) -> dict[str, 
     return found
 
 
-def model_shape(forward: CausalForward) -> ModelShape | None:
+def model_shape(forward: Forward) -> ModelShape | None:
     """Layers, heads and width, from one pass over one token; None for a model that shows no hidden states."""
     token = torch.zeros((1, 1), dtype=torch.long, device=forward.device)
     with torch.inference_mode():
@@ -175,7 +175,7 @@ def model_shape(forward: CausalForward) -> ModelShape | None:
         return ModelShape(len(hidden) - 1, _n_heads(forward, token, len(hidden) - 1), int(hidden[-1].shape[-1]))
 
 
-def _n_heads(forward: CausalForward, token: Tensor, n_layers: int) -> int:
+def _n_heads(forward: Forward, token: Tensor, n_layers: int) -> int:
     """Heads a layer under eager attention; 0 where a layer has no such map, or layers differ."""
     if not hasattr(forward.model, "set_attn_implementation"):
         return 0

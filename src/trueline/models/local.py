@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trueline.errors import InputError, ModelError, PromptTooLong
+from trueline.errors import InputError, ModelError
 from trueline.models.answers import answer_texts, check_settings, request_result, rows_of
 from trueline.models.base import GenerationRequest, GenerationSettings, ModelShape, OptionScores, Prompt, RequestResult
 from trueline.models.checkpoints import (
@@ -27,11 +27,13 @@ from trueline.models.checkpoints import (
 )
 from trueline.models.decoding import decode_rows
 from trueline.models.encoding import TextCodec
-from trueline.models.forward import CausalForward
+from trueline.models.forward import CausalForward, Forward
 from trueline.models.insides import Inside, Wanted, model_shape, split_columns
+from trueline.models.limits import Limits
 from trueline.models.memory import in_memory
 from trueline.models.placement import place
 from trueline.models.scoring import continuation_logprobs, next_token_logprobs
+from trueline.models.seq2seq import Seq2SeqForward
 from trueline.models.steps import DecodedRow, Row, StopRule
 from trueline.traces.insides import layer_at
 
@@ -57,7 +59,7 @@ def load(
     chat: bool | None = None,
     uri: str | None = None,
 ) -> LocalModel:
-    """Load a causal language model from a local directory or hub id; weights from safetensors only.
+    """Load a causal language model or an encoder-decoder from a local directory or hub id; weights from safetensors only.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def load(
 
 
 class LocalModel:
-    """A transformers causal language model and its tokenizer.
+    """A transformers language model, causal or an encoder-decoder, and its tokenizer.
 
     Decoding never reads the sampling defaults of the checkpoint's generation configuration: the law is the one asked for. Prompts are
     prefilled once each; rows of a batch differ from rows run alone by the rounding of float32 matrix products, about 1e-6.
@@ -107,11 +109,17 @@ class LocalModel:
         self._chat = has_template if chat is None else chat
         self._files = files
         self.context = context_length(model.config)
-        self.codec = TextCodec(tokenizer, chat=self._chat, context=self.context)
-        self.forward = CausalForward(self.model)
+        apart = bool(getattr(model.config, "is_encoder_decoder", False))
+        self.codec = TextCodec(tokenizer, chat=self._chat, context=self.context, apart=apart)
+        self.forward: Forward = Seq2SeqForward(self.model) if apart else CausalForward(self.model)
+        self._apart = apart
         self._fingerprint: dict[str, object] | None = None
         self._candidates: dict[tuple[str, ...], torch.Tensor] = {}
         self.eos_ids = eos_ids(model, tokenizer)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.forward.vocabulary, self.context, self.forward.paddable, self._apart)
 
     @property
     def uri(self) -> str:
@@ -124,7 +132,7 @@ class LocalModel:
         found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "prefix_continuation"}
         if self._chat:
             found.add("chat")
-        if self.codec.start is not None:
+        if self.codec.nothing is not None:
             found.add("prior")
         if self.shape is not None:
             found |= {"hidden", "attention"} if self.shape.n_heads else {"hidden"}
@@ -186,12 +194,12 @@ class LocalModel:
         for i, ids in enumerate(prompts):
             if isinstance(ids, ModelError):
                 results[i] = RequestResult(error=str(ids))
-            elif (unusable := self._unusable(ids, settings.max_new_tokens, requests[i].forced)) is not None:
+            elif (unusable := self._limits.unusable(ids, settings.max_new_tokens, requests[i].forced)) is not None:
                 results[i] = RequestResult(error=str(unusable))
             elif wanted[i]:
                 ready[i] = ids
         run = partial(self._run, requests, ready, wanted, settings)
-        split = partial(self._chunks, {i: len(ids) for i, ids in ready.items()}, {i: len(wanted[i]) for i in ready})
+        split = partial(self._limits.chunks, {i: len(ids) for i, ids in ready.items()}, {i: len(wanted[i]) for i in ready})
         for chunk, answered in in_memory(list(ready), split, run, settings.batch_size):
             for k, i in enumerate(chunk):
                 results[i] = RequestResult(error=str(answered)) if isinstance(answered, ModelError) else answered[k]
@@ -247,16 +255,17 @@ class LocalModel:
         found: list[NDArray[np.float64] | ModelError] = []
         ready: dict[int, list[int]] = {}
         start = -self.context if truncate and self.context is not None else None
+        said = after if self._apart else ()
         for i, ids in enumerate(self.codec.encode(prompts)):
-            whole = ids if isinstance(ids, ModelError) else [*ids, *(after[i] if after else ())][start:]
-            unusable = whole if isinstance(whole, ModelError) else self._unusable(whole, 0)
+            whole = ids if isinstance(ids, ModelError) else [*ids, *(after[i] if after and not said else ())][start:]
+            unusable = whole if isinstance(whole, ModelError) else self._limits.unusable(whole, 0)
             found.append(unusable or np.empty(0))
             if unusable is None and not isinstance(whole, ModelError):
                 ready[i] = whole
-        split = partial(self._chunks, {i: len(ids) for i, ids in ready.items()}, dict.fromkeys(ready, 1))
+        split = partial(self._limits.chunks, {i: len(ids) for i, ids in ready.items()}, dict.fromkeys(ready, 1))
 
         def run(chunk: Sequence[int], _: int) -> NDArray[np.float64]:
-            return next_token_logprobs(self.forward, [ready[i] for i in chunk], candidates)
+            return next_token_logprobs(self.forward, [ready[i] for i in chunk], candidates, [said[i] for i in chunk] if said else ())
 
         for chunk, values in in_memory(list(ready), split, run, _SCORE_BATCH):
             for k, i in enumerate(chunk):
@@ -295,13 +304,13 @@ class LocalModel:
                 scored[i] = ids
             elif isinstance(rows, ModelError):
                 scored[i] = rows
-            elif (unusable := self._unusable(ids, max((len(row) for row in rows), default=0), rows)) is not None:
+            elif (unusable := self._limits.unusable(ids, max((len(row) for row in rows), default=0), rows)) is not None:
                 scored[i] = unusable
             elif rows:
                 ready[i] = rows
         token_ids = {i: ids for i, ids in enumerate(prompts) if i in ready and not isinstance(ids, ModelError)}
         sizes = {i: len(rows) for i, rows in ready.items()}  # a row each, once they go their own ways
-        split = partial(self._chunks, {i: len(ids) for i, ids in token_ids.items()}, sizes)
+        split = partial(self._limits.chunks, {i: len(ids) for i, ids in token_ids.items()}, sizes)
 
         def run(chunk: Sequence[int], _: int) -> list[list[NDArray[np.float64]]]:
             return continuation_logprobs(self.forward, [token_ids[i] for i in chunk], [ready[i] for i in chunk])
@@ -324,36 +333,6 @@ class LocalModel:
                 return ModelError(f"the option {text!r} has no tokens, so it has no log-prob")
         return rows
 
-    def _chunks(
-        self, lengths: Mapping[int, int], sizes: Mapping[int, int], requests: Sequence[int], batch_size: int
-    ) -> Iterator[list[int]]:
-        """Those of ``requests`` to run together: alike in length, at most ``batch_size`` rows (or one request)."""
-        chunk: list[int] = []
-        n_rows = 0
-        for i in sorted(requests, key=lambda i: lengths[i]):  # stable: equal lengths keep their order
-            longest = lengths[chunk[0]] * 1.25 + 8 if self.forward.paddable and chunk else lengths[chunk[0]] if chunk else 0
-            if chunk and (n_rows + sizes[i] > batch_size or lengths[i] > longest):
-                yield chunk
-                chunk, n_rows = [], 0
-            chunk.append(i)
-            n_rows += sizes[i]
-        if chunk:
-            yield chunk
-
-    def _unusable(self, ids: list[int], n_new: int, given: Sequence[Sequence[int]] = ()) -> ModelError | None:
-        """Why the prompt cannot be run with ``n_new`` tokens after it, such as the ``given`` continuations, if it cannot."""
-        n_prompt = len(ids)
-        largest = max(max(row) for row in (ids, *given))
-        if largest >= self.forward.vocabulary:
-            return ModelError(
-                f"the tokenizer gives token {largest}, but the model knows {self.forward.vocabulary} tokens: they do not belong together"
-            )
-        if self.context is None or n_prompt + n_new <= self.context:
-            return None
-        return PromptTooLong(
-            f"the prompt has {n_prompt} tokens; with {n_new} new tokens it passes the model's context of {self.context}; shorten it"
-        )
-
     def _observer(self, inside: GenerationSettings, prompts: Sequence[Prompt]) -> Inside | None:
         """What looks inside a batch, or None when nothing but tokens, log-probs and their statistics is wanted."""
         greedy = inside.greedy_columns - {"prior_logprobs"}
@@ -367,13 +346,13 @@ class LocalModel:
 
     def _add_prior(self, answers: Sequence[DecodedRow]) -> None:
         """Log-probs of the answers' tokens after an empty prompt."""
-        start = self.codec.start
+        start = self.codec.nothing
         if start is None:
             raise InputError(
                 f"the tokenizer of {self.uri} has no token that starts a text, so an empty prompt has no law; no prior_logprobs"
             )
         usable = [answer for answer in answers if answer.finish_reason != "nan"]
-        values = continuation_logprobs(self.forward, [[start]] * len(usable), [[answer.tokens] for answer in usable]) if usable else []
+        values = continuation_logprobs(self.forward, [start] * len(usable), [[answer.tokens] for answer in usable]) if usable else []
         for answer, (line,) in zip(usable, values, strict=True):
             answer.inside["prior_logprobs"] = line
 

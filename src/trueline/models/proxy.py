@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trueline.errors import InputError, ModelError
 from trueline.models.base import Model, Prompt
+from trueline.models.forward import CausalForward
 from trueline.models.insides import eager
 from trueline.models.local import LocalModel
 
@@ -21,13 +22,14 @@ class LocalProxy:
     """A transformers model that reads what another one wrote (RACE, arXiv 2506.04832, S_CA and the weights of S_CC)."""
 
     model: LocalModel
+    forward: CausalForward
 
     @classmethod
     def of(cls, model: Model) -> LocalProxy:
         """Raises ``InputError`` for a model whose weights are not at hand."""
-        if not isinstance(model, LocalModel):
-            raise InputError(f"{model.uri} shows no next-token law over its vocabulary; a proxy is a local checkpoint, hf:PATH")
-        return cls(model)
+        if not isinstance(model, LocalModel) or not isinstance(model.forward, CausalForward):
+            raise InputError(f"{model.uri} shows no next-token law over its vocabulary; a proxy is a local causal checkpoint, hf:PATH")
+        return cls(model, model.forward)
 
     def entropies(self, prompt: str, continuations: Sequence[str]) -> list[NDArray[np.float64]]:
         """(t,) entropies of the next-token law, nats, at each token of each continuation, teacher-forced after ``prompt``.
@@ -41,9 +43,9 @@ class LocalProxy:
             return [np.zeros(0) for _ in rows]
         self._fits(len(head) + max(map(len, filled)))
         width = max(map(len, filled))
-        ids = torch.tensor([[*head, *row, *[0] * (width - len(row))] for row in filled], device=self.model.forward.device)
+        ids = torch.tensor([[*head, *row, *[0] * (width - len(row))] for row in filled], device=self.forward.device)
         with torch.inference_mode():
-            logits = self.model.forward.full_logits(ids, width + 1)[:, :-1].float()
+            logits = self.forward.full_logits(ids, width + 1)[:, :-1].float()
             law = torch.log_softmax(logits, dim=-1)
             entropy = -(law.exp() * law.clamp_min(torch.finfo(law.dtype).min)).sum(-1).double().cpu().numpy()
         found = iter(entropy)
@@ -73,7 +75,7 @@ class LocalProxy:
             raise ModelError(f"the tokenizer of {self.model.uri} gives a step or the answer no token")
         self._fits(len(ids))
         with torch.inference_mode(), eager(self.model.model):
-            maps = self.model.forward.look(torch.tensor([ids], device=self.model.forward.device), attention=True)[1]
+            maps = self.forward.look(torch.tensor([ids], device=self.forward.device), attention=True)[1]
             rows = _received(maps, start)
         return np.array([float(rows[a:b].mean()) for a, b in spans])
 

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trueline.models.forward import CausalForward, Stream
+from trueline.models.forward import Forward, Stream
 
 #: Logits held at once while scoring, in numbers: about 256 MB in float32.
 _MOST_LOGITS = 1 << 26
 
 
 def continuation_logprobs(
-    forward: CausalForward, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    forward: Forward, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
 ) -> list[list[NDArray[np.float64]]]:
     """Log-prob of every token of each prompt's continuations under the model's own law.
 
@@ -42,13 +42,18 @@ def continuation_logprobs(
         return scored
 
 
-def next_token_logprobs(forward: CausalForward, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> NDArray[np.float64]:
+def next_token_logprobs(
+    forward: Forward, prompts: Sequence[Sequence[int]], candidates: Sequence[int], after: Sequence[Sequence[int]] = ()
+) -> NDArray[np.float64]:
     """Log-probs (n_prompts, n_candidates) of next tokens under the model's own law, -inf for ids that the model does not know.
 
-    ``prompts``: a batch that ``prefill`` takes.
+    ``prompts``: a batch that ``prefill`` takes. ``after``: what an encoder-decoder has answered so far; others have it in the prompt.
     """
     with torch.inference_mode():
-        logits, _ = forward.prefill(prompts)
+        logits, stream = forward.prefill(prompts)
+        if any(after):
+            said = stream.step(_right_padded(after, forward.device))
+            logits = torch.stack([said[k, len(row) - 1] if row else logits[k] for k, row in enumerate(after)])
         law = torch.log_softmax(logits.float(), dim=-1)
         ids = torch.tensor(list(candidates), device=law.device)
         values = law[:, ids.clamp(max=forward.vocabulary - 1)].double()
@@ -84,7 +89,7 @@ def _score_rest(
 
 
 def _score_whole_rows(
-    forward: CausalForward,
+    forward: Forward,
     prompts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[Sequence[int]]],
     scored: list[list[NDArray[np.float64]]],
@@ -94,15 +99,13 @@ def _score_whole_rows(
     pairs.sort(key=lambda pair: len(prompts[pair[0]]) + len(continuations[pair[0]][pair[1]]))
     lengths = [len(prompts[p]) + len(continuations[p][o]) for p, o in pairs]
     for batch in _batches(lengths, forward.vocabulary):
-        rows = [[*prompts[p], *continuations[p][o]] for p, o in (pairs[i] for i in batch)]
-        values = _gather(
-            forward.full_logits(_right_padded([row[:-1] for row in rows], forward.device)),
-            _right_padded([row[1:] for row in rows], forward.device),
-        )
+        rows = [(prompts[p], continuations[p][o]) for p, o in (pairs[i] for i in batch)]
+        stream = forward.uncached([prompt for prompt, _ in rows], before=1)
+        inputs = _right_padded([[prompt[-1], *row[:-1]] for prompt, row in rows], forward.device)
+        values = _gather(stream.step(inputs), _right_padded([row for _, row in rows], forward.device))
         for i, line in zip(batch, values, strict=True):
             p, o = pairs[i]
-            start = len(prompts[p]) - 1
-            scored[p][o][:] = line[start : start + len(continuations[p][o])]
+            scored[p][o][:] = line[: len(continuations[p][o])]
     return scored
 
 
