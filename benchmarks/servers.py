@@ -66,7 +66,7 @@ def flat(n: int, folder: Path) -> dict[str, float]:
     """Resident memory at 10 % and the most after it, MB."""
     seen: list[float] = []
     with serve() as stub:
-        run(n, folder / "flat", stub.url, lambda done, total: seen.append(resident()) if done % 1000 == 0 else None)
+        run(n, folder / "flat", stub.url, lambda done, total, **_: seen.append(resident()) if done % 1000 == 0 else None)
     early = seen[len(seen) // 10 :]
     return {"items": n, "at_10_percent_mb": early[0], "most_after_mb": max(early), "growth": max(early) / early[0] - 1}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from trueline.capture.engine import SHARD_ITEMS, capture
 from trueline.capture.planner import Plan
+from trueline.capture.progress import capture_progress
 from trueline.capture.tally import tally
 from trueline.errors import InputError
 from trueline.items import items_table, task_hash
@@ -33,6 +34,7 @@ def capture_run(
     limit: int | None = None,
     batch_size: int = 64,
     max_cost: float | None = None,
+    retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """The capture alone: ask the model what the plan says, in a run directory that can be taken up again; nothing is scored or graded.
@@ -43,8 +45,9 @@ def capture_run(
     directory = RunDirectory(out if out is not None else default_out(model.uri, task.name))
     identity = _identity(model, task, made, seed, limit)
     with directory.lock():
-        made = _open(directory, task, made, identity)
-        _capture(model, task, made, directory, seed, batch_size, max_cost, _step(progress, "capture"))
+        made = _open(directory, task, made, identity, retry_failed=retry_failed)
+        shared: dict[str, Any] = {"seed": seed, "retry_failed": retry_failed, "progress": capture_progress(progress)}
+        _capture(model, task, made, directory, batch_size, max_cost, shared)
         _finish(directory, len(task.items), model)
     return Run(directory, task)
 
@@ -72,7 +75,7 @@ def _identity(model: Model, task: Task, made: Plan, seed: int, limit: int | None
     }
 
 
-def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, Any]) -> Plan:
+def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, Any], *, retry_failed: bool) -> Plan:
     """Begin the run, or check that the one that is there is the same; returns the plan in force."""
     directory.prepare()
     old = directory.read_json("run.json")
@@ -89,6 +92,8 @@ def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, A
         if made.n_samples == 0:  # nothing sampled is asked for: any number of samples will do
             wanted["settings"] = {**wanted["settings"], "samples": found["settings"]["samples"]}
     check_same(found, wanted, directory.path)
+    if retry_failed and old["status"] == "complete":
+        directory.write_manifest({**old, "status": "running"})
     return _as_captured(made, old["captured"])
 
 
@@ -154,10 +159,9 @@ def _capture(
     task: Task,
     made: Plan,
     run: RunDirectory,
-    seed: int,
     batch_size: int,
     max_cost: float | None,
-    progress: Callable[[int, int], None] | None,
+    shared: Mapping[str, Any],
 ) -> None:
     """The engine that fits the model: batches for one in this process, many requests in flight for one behind a server."""
     from trueline.models.server import ServerModel
@@ -165,9 +169,9 @@ def _capture(
     if isinstance(model, ServerModel):
         from trueline.capture.remote import capture_remote
 
-        capture_remote(model, task, made, run, seed=seed, max_cost=max_cost, progress=progress)
+        capture_remote(model, task, made, run, max_cost=max_cost, **shared)
         return
-    capture(model, task, made, run, seed=seed, batch_size=batch_size, progress=progress)
+    capture(model, task, made, run, batch_size=batch_size, **shared)
 
 
 def _finish(directory: RunDirectory, n_items: int, model: Model) -> None:
@@ -188,7 +192,3 @@ def _usage(directory: RunDirectory, model: Model) -> dict[str, Any]:
     price = getattr(model, "price", None)
     paid = {"requests": total.requests, "prompt_tokens": total.prompt_tokens, "completion_tokens": total.completion_tokens}
     return paid | ({"cost": price.of(total)} if price is not None and price.of(total) else {})
-
-
-def _step(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(step, done, total)

@@ -72,6 +72,7 @@ def measure(
     reasoning: str | None = None,
     model_options: Mapping[str, object] | None = None,
     max_cost: float | None = None,
+    retry_failed: bool = False,
     budget: str | None = None,
     allow_exec: bool = False,
     validate: bool = True,
@@ -96,6 +97,7 @@ def measure(
         never ends has no answer), ``tags:OPEN,CLOSE``, ``cot``, ``regex:PATTERN``, ``none``; default: the task's own.
     model_options : options of the model's loader, such as ``device`` of ``hf:`` or ``base_url`` and ``concurrency`` of ``openai:``.
     max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
+    retry_failed : what failed in an earlier try is asked again, and takes the place of the error; what succeeded is not asked again.
     budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
         this process only): the estimators that fit are chosen, the others left out with the reason.
     allow_exec : programs that the model wrote may be run to grade them, each isolated from this machine (``code:`` tasks).
@@ -122,9 +124,13 @@ def measure(
     if on_plan is not None:
         on_plan(made)
     shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
+    shared["retry_failed"] = retry_failed
     run = capture_run(asked, chosen, made, out=directory.path, **shared)
     every = estimators == "all" and budget is None
-    return _evaluated(run, "all" if every else made.estimators, judges, validate, lambda: run.grade(grader, allow_exec=allow_exec))
+    names = "all" if every else made.estimators
+    if retry_failed and names != "all":  # scores of before would stand beside answers that are new
+        names = tuple(dict.fromkeys([*names, *(name for name, entry in run.score_info.items() if "left_out" not in entry)]))
+    return _evaluated(run, names, judges, validate, lambda: run.grade(grader, allow_exec=allow_exec))
 
 
 def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, similarity: str | Similarity | None) -> Judges:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
+from server_runs import content, questions
 from stub_server import serve
 
 import trueline as tl
@@ -26,23 +25,9 @@ ESTIMATORS = ["sequence_nll", "semantic_entropy", "p_true", "verbalized_2s", "to
 FAULTS = {"429": 0.08, "500": 0.05, "503": 0.03, "408": 0.02, "truncated": 0.05, "reset": 0.05, "slow": 0.02, "html": 0.02, "bytes": 0.02}
 
 
-def questions(path: Path, n: int) -> str:
-    file = path / "questions.jsonl"
-    rows = [{"id": f"q{i}", "question": f"Where was person number {i} born?", "answer": "Kelby"} for i in range(n)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(file)
-
-
 def ask(url: str, task: str, out: Path, **options: Any) -> tl.Run:
     settings = {"base_url": url, **options.pop("model_options", {})}
     return tl.measure("openai:stub", task, ESTIMATORS, samples=4, out=out, equivalence="normalised", model_options=settings, **options)
-
-
-def content(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {p.name: pq.read_table(p).to_pylist() for p in sorted((path / "trace").glob("*.parquet"))}
-    for name in ("items", "scores", "grades"):
-        found[name] = pq.read_table(path / f"{name}.parquet").to_pylist()
-    return found
 
 
 def test_failures_change_nothing_and_nothing_is_paid_twice(tmp_path: Path) -> None:
@@ -141,7 +126,7 @@ def test_the_cost_never_passes_its_limit(tmp_path: Path) -> None:
             ask(stub.url, questions(tmp_path, 120), tmp_path / "run", model_options=prices, max_cost=0.1)
         run = RunDirectory(tmp_path / "run")
         usage = Ledger(run).total()
-        for entry in Journal(run).read(0).values():
+        for entry in Journal(run).read((0, 0)).values():
             usage += Usage(entry["usage"]["prompt_tokens"], entry["usage"]["completion_tokens"], 1)
     assert 0.08 < (10.0 * usage.prompt_tokens + 100.0 * usage.completion_tokens) / 1e6 <= 0.102
 
@@ -157,14 +142,14 @@ def test_a_wrong_key_in_the_middle_stops_the_run_and_keeps_what_was_paid(tmp_pat
 def test_the_journal_forgets_torn_lines_and_second_replies(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     journal = Journal(run)
-    journal.append(0, (1, "greedy"), b'{"a":\n 1}')
-    journal.append(0, (1, "greedy"), b'{"a": 2}')
+    journal.append((0, 0), (1, "greedy"), b'{"a":\n 1}')
+    journal.append((0, 0), (1, "greedy"), b'{"a": 2}')
     journal.close()
-    with journal.path(0).open("ab") as handle:
+    with journal.path((0, 0)).open("ab") as handle:
         handle.write(b'{"item": 2, "call": "gre')
-    journal.append(0, (3, "sample:0"), b'{"a": 3}')
+    journal.append((0, 0), (3, "sample:0"), b'{"a": 3}')
     journal.close()
-    assert journal.read(0) == {(1, "greedy"): {"a": 1}, (3, "sample:0"): {"a": 3}}
+    assert journal.read((0, 0)) == {(1, "greedy"): {"a": 1}, (3, "sample:0"): {"a": 3}}
 
 
 RESUMER = """
@@ -234,7 +219,7 @@ def test_an_interrupt_keeps_everything_and_says_how_to_go_on(tmp_path: Path) -> 
         assert "trueline measure openai:stub" in said
         assert "Traceback" not in said
         answered = stub.stats()["answered"]
-        kept = len(Journal(RunDirectory(tmp_path / "run")).read(0))
+        kept = len(Journal(RunDirectory(tmp_path / "run")).read((0, 0)))
         assert answered - kept <= 1 + 4  # the probe, and what was in flight
 
 

@@ -22,6 +22,7 @@ from trueline.models.server.calls import ServerOptions, read_key, shown_url
 from trueline.models.server.limiter import Limiter
 from trueline.models.server.model import read_options
 from trueline.models.server.replies import read_reply, request_body
+from trueline.models.server.transport import Refused, Transport
 
 PROMPT = Prompt("Where was Kelby born, please?", (Message("user", "Where was Kelby born, please?"),))
 CALL = Call(PROMPT, max_tokens=8, logprobs=True, top_logprobs=2)
@@ -211,6 +212,37 @@ def test_a_server_that_is_none_is_named_in_one_line(config: dict[str, Any], name
             _ = ServerModel(name, options).capabilities
     assert "sk-planted-key" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_body_of_an_error_is_not_read_to_its_end() -> None:
+    sent: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 104857600\r\n\r\n")
+        sent.append(0)
+        try:
+            for _ in range(100):
+                writer.write(b"no" * 2**19)
+                await writer.drain()
+                sent[-1] += 1
+        except OSError:
+            pass  # hung up on, as it should be
+        writer.close()
+
+    async def ask() -> str:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        transport = Transport(ServerOptions(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "none"))
+        try:
+            with pytest.raises(Refused, match="HTTP 400: no") as caught:
+                await transport.post("chat", {"model": "m", "messages": []})
+        finally:
+            await transport.close()
+            server.close()
+        return str(caught.value)
+
+    assert len(asyncio.run(ask())) < 400
+    assert sent[0] < 50  # of 100 MB, less what lies in the buffers of the connection
 
 
 def test_nobody_listening() -> None:

@@ -24,8 +24,8 @@ WORDS = ("Kelby", "Marlo", "Tansy", "Orrin", "Vesper", "Quill")
 
 class Stub:
     """``config`` keys: key, models, n (bool), seed (bool), top_logprobs (most), logprobs (bool), chat (bool), reasoning (bool), delay (s),
-    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), choice
-    (fields laid over each choice)."""
+    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), status
+    (of the two before), choice (fields laid over each choice)."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"n": True, "seed": True, "top_logprobs": 20, "logprobs": True, "chat": True, "models": ["stub"], **config}
@@ -78,10 +78,13 @@ class Stub:
             return self._error(404, f"The model `{body['model']}` does not exist", code="model_not_found")
         if refusal := self._unsupported(body):
             return self._error(400, refusal)
+        status = config.get("status", 200)
         if "body" in config:
-            return web.Response(body=config["body"].encode("latin-1"), headers={"Content-Type": config.get("type", "application/json")})
+            return web.Response(
+                body=config["body"].encode("latin-1"), headers={"Content-Type": config.get("type", "application/json")}, status=status
+            )
         if "size" in config:
-            return web.Response(body=b'"' + b"x" * config["size"] + b'"', content_type="application/json")
+            return web.Response(body=b'"' + b"x" * config["size"] + b'"', content_type="application/json", status=status)
         if config.get("delay"):
             await asyncio.sleep(config["delay"])
         name = hashlib.blake2b(raw, digest_size=8).hexdigest()

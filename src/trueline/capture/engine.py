@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from trueline.capture.failed import failed_items, n_failed, next_round, replace_items
 from trueline.capture.perturbation import perturb
 from trueline.capture.planner import Plan
 from trueline.capture.probes import (
     ELICIT,
+    NO_ANSWER,
     NOTHING_TO_SUPPORT,
     P_TRUE_OPTIONS,
     SUPPORT_TOKENS,
@@ -20,6 +22,7 @@ from trueline.capture.probes import (
     probe_prompt,
     support_prompts,
 )
+from trueline.capture.progress import CaptureProgress
 from trueline.capture.separate import answer_alone, answered, separate, separated
 from trueline.models.base import (
     TOKEN_STATS,
@@ -37,8 +40,6 @@ from trueline.traces.schema import PERTURBATIONS, SCHEMA
 
 #: Items of one shard: what a kill costs at most, and the pool from which prompts of like length are batched.
 SHARD_ITEMS = 128
-
-Progress = Callable[[int, int], None]
 
 
 def draw_seed(seed: int, item_id: str, draw: int) -> int:
@@ -59,21 +60,41 @@ def capture(
     seed: int = 0,
     batch_size: int = 64,
     shard_items: int = SHARD_ITEMS,
-    progress: Progress | None = None,
+    retry_failed: bool = False,
+    progress: CaptureProgress | None = None,
 ) -> None:
     """Write the shards that are not there yet. Can be killed at any moment and called again.
 
-    progress: called with (items done, items in all) after each shard. Raises whatever the model raises; finished shards stay.
+    retry_failed: items of finished shards that failed are asked again. progress: called after each shard.
+    Raises whatever the model raises; finished shards stay.
     """
-    items = list(task.items)
-    starts = range(0, len(items), shard_items)
-    for index, start in enumerate(starts):
-        part = items[start : start + shard_items]
-        if not run.has_shard(index):
-            rows = capture_items(model, task, plan, part, first_index=start, seed=seed, batch_size=batch_size)
-            run.write_shard(index, rows)
+    items = task.items
+    failed = list(failed_items(run)) if retry_failed else []
+    done, here, bad = -sum(len(part.indices) for part in failed), 0, 0
+
+    def step(added: int, rows: pa.Table | None = None) -> None:
+        nonlocal done, here, bad
+        done += added
+        if rows is not None:
+            here += added
+            bad += n_failed(rows)
         if progress is not None:
-            progress(start + len(part), len(items))
+            progress(max(done, 0), len(items), here=here, failed=bad)
+
+    shared: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
+    for index, start in enumerate(range(0, len(items), shard_items)):
+        part = items[start : start + shard_items]
+        if run.has_shard(index):
+            step(len(part))
+            continue
+        rows = capture_items(model, task, plan, part, first_index=start, **shared)
+        run.write_shard(index, rows)
+        step(len(part), rows)
+    for found in failed:
+        rows = capture_items(model, task, plan, [items[index] for index in found.indices], **shared)
+        rows = rows.set_column(1, SCHEMA.field("item_index"), pa.array(found.indices, pa.int64()).take(rows["item_index"]))
+        replace_items(run, found, rows, next_round(run, found))
+        step(len(found.indices), rows)
 
 
 def capture_items(
@@ -187,7 +208,7 @@ def _probe(
     splitter: Splitter,
 ) -> list[dict[str, Any]]:
     """The row content of one probe for every item; an item whose answer failed is not asked."""
-    rows: list[dict[str, Any]] = [{"error": "not asked: the item has no greedy answer"} for _ in items]
+    rows: list[dict[str, Any]] = [{"error": NO_ANSWER} for _ in items]
     asked = [(k, r.greedy.text.strip()) for k, r in enumerate(results) if r.greedy is not None and r.greedy.error is None]
     prompts = [probe_prompt(name, items[k], task, answer) for k, answer in asked]
     if not prompts:

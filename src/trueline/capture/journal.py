@@ -1,9 +1,13 @@
-"""Replies that were paid for, on disk before they count: one line a reply, appended; folded into the shard when it is whole."""
+"""Replies that were paid for, on disk before they count: one line a reply, appended; folded into the shard when it is whole.
+
+A part is ``(shard, round)``: round 0 is the first capture of a shard, later ones ask again for what failed in it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -14,6 +18,7 @@ from trueline.models.server.calls import Usage
 from trueline.traces.rundir import RunDirectory
 
 Key = tuple[int, str]
+Part = tuple[int, int]
 
 
 class Journal:
@@ -21,18 +26,24 @@ class Journal:
 
     def __init__(self, run: RunDirectory) -> None:
         self.folder = run.path / "journal"
-        self._files: dict[int, int] = {}
-        self._unsynced: set[int] = set()
+        self._files: dict[Part, int] = {}
+        self._unsynced: set[Part] = set()
         self._lock = Lock()
 
-    def path(self, shard: int) -> Path:
-        """Where the replies of ``shard`` lie until it is whole."""
-        return self.folder / f"{shard:06d}.jsonl"
+    def path(self, part: Part) -> Path:
+        """Where the replies of ``part`` lie until it is whole."""
+        shard, again = part
+        return self.folder / (f"{shard:06d}-{again}.jsonl" if again else f"{shard:06d}.jsonl")
 
-    def read(self, shard: int) -> dict[Key, dict[str, Any]]:
+    def again(self) -> dict[int, int]:
+        """shard -> round of those that were being asked again when an earlier try ended."""
+        found = (re.fullmatch(r"(\d+)-(\d+)\.jsonl", path.name) for path in sorted(self.folder.glob("*-*.jsonl")))
+        return {int(match[1]): int(match[2]) for match in found if match}
+
+    def read(self, part: Part) -> dict[Key, dict[str, Any]]:
         """(item index, call) -> reply. The first of two replies to one call counts."""
         found: dict[Key, dict[str, Any]] = {}
-        path = self.path(shard)
+        path = self.path(part)
         if not path.exists():
             return found
         for line in path.read_bytes().split(b"\n"):
@@ -43,27 +54,27 @@ class Journal:
                 continue  # a torn line: its reply never counted as done
         return found
 
-    def append(self, shard: int, key: Key, body: bytes) -> None:
+    def append(self, part: Part, key: Key, body: bytes) -> None:
         """Hand one reply to the disk. It survives the death of this process at once, and that of the machine after ``sync``."""
         if b"\n" in body or b"\r" in body:
             body = json.dumps(json.loads(body)).encode()
         line = b'{"item": %d, "call": %s, "reply": %s}\n' % (key[0], json.dumps(key[1]).encode(), body)
         try:
-            if shard not in self._files:
-                opened = self._open(shard)
+            if part not in self._files:
+                opened = self._open(part)
                 with self._lock:
-                    self._files[shard] = opened
-            written = os.write(self._files[shard], line)
+                    self._files[part] = opened
+            written = os.write(self._files[part], line)
             if written != len(line):
                 raise OSError(28, "No space left on device")
         except OSError as error:
-            raise StorageError(f"cannot write {self.path(shard)}: {error}; all that was written before is kept") from error
+            raise StorageError(f"cannot write {self.path(part)}: {error}; all that was written before is kept") from error
         with self._lock:
-            self._unsynced.add(shard)
+            self._unsynced.add(part)
 
-    def _open(self, shard: int) -> int:
+    def _open(self, part: Part) -> int:
         self.folder.mkdir(exist_ok=True)
-        path = self.path(shard)
+        path = self.path(part)
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if torn:
@@ -73,7 +84,7 @@ class Journal:
     def sync(self) -> None:
         """Force what was appended onto the disk."""
         with self._lock:  # duplicates, for the capture may close a file while this thread waits for the disk
-            pending = [os.dup(self._files[shard]) for shard in self._unsynced if shard in self._files]
+            pending = [os.dup(self._files[part]) for part in self._unsynced if part in self._files]
             self._unsynced.clear()
         for descriptor in pending:
             try:
@@ -81,13 +92,13 @@ class Journal:
             finally:
                 os.close(descriptor)
 
-    def forget(self, shard: int) -> None:
-        """Delete the replies of a shard that is whole."""
+    def forget(self, part: Part) -> None:
+        """Delete the replies of a part that is whole."""
         with self._lock:
-            if shard in self._files:
-                os.close(self._files.pop(shard))
-            self._unsynced.discard(shard)
-        self.path(shard).unlink(missing_ok=True)
+            if part in self._files:
+                os.close(self._files.pop(part))
+            self._unsynced.discard(part)
+        self.path(part).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Sync and close all files."""
@@ -98,15 +109,16 @@ class Journal:
 
 
 class Ledger:
-    """What each finished shard cost in tokens: ``usage.jsonl`` of a run, one line a shard."""
+    """What each finished part cost in tokens: ``usage.jsonl`` of a run, one line a part."""
 
     def __init__(self, run: RunDirectory) -> None:
         self.path = run.path / "usage.jsonl"
 
-    def write(self, shard: int, usage: Usage) -> None:
-        """Add the line of one shard."""
+    def write(self, part: Part, usage: Usage) -> None:
+        """Add the line of one part."""
         entry = {
-            "shard": shard,
+            "shard": part[0],
+            "round": part[1],
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "requests": usage.requests,
@@ -115,18 +127,25 @@ class Ledger:
             handle.write(json.dumps(entry).encode() + b"\n")
 
     def total(self) -> Usage:
-        """Tokens of all finished shards; a shard that was written twice counts once."""
+        """Tokens of all finished parts; one that was written twice counts once."""
         total = Usage()
         for usage in dict(self._lines()).values():
             total += usage
         return total
 
-    def _lines(self) -> Iterator[tuple[int, Usage]]:
+    def rounds(self) -> dict[int, int]:
+        """shard -> its last finished round."""
+        found: dict[int, int] = {}
+        for (shard, again), _ in self._lines():
+            found[shard] = max(found.get(shard, 0), again)
+        return found
+
+    def _lines(self) -> Iterator[tuple[Part, Usage]]:
         if not self.path.exists():
             return
         for line in self.path.read_bytes().split(b"\n"):
             try:
                 entry = json.loads(line)
-                yield entry["shard"], Usage(entry["prompt_tokens"], entry["completion_tokens"], entry["requests"])
+                yield (entry["shard"], entry.get("round", 0)), Usage(entry["prompt_tokens"], entry["completion_tokens"], entry["requests"])
             except (ValueError, KeyError, TypeError):
                 continue

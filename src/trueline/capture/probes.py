@@ -40,6 +40,8 @@ PROMPTS = {
     ),
 }
 
+#: Why a probe about the answer was not asked.
+NO_ANSWER = "not asked: the item has no greedy answer"
 #: Longest reply to ``selfcheck_prompt``, and why there is none.
 SUPPORT_TOKENS = 8
 NOTHING_TO_SUPPORT = "not asked: the item has no sentence or no sample to compare"

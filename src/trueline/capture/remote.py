@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueline.capture.engine import SHARD_ITEMS, draw_seed, generation_row, settings_of, table_of
+from trueline.capture.asking import Questions
+from trueline.capture.engine import SHARD_ITEMS, settings_of, table_of
+from trueline.capture.failed import FailedItems, failed_items, mendable, replace_items, rows_of
 from trueline.capture.journal import Journal, Ledger
 from trueline.capture.planner import Plan
-from trueline.capture.probes import NOTHING_TO_SUPPORT, P_TRUE_OPTIONS, SUPPORT_TOKENS, answer_prompt, probe_prompt, support_prompts
-from trueline.capture.separate import separate
+from trueline.capture.progress import CaptureProgress
 from trueline.errors import BudgetReached
-from trueline.models.base import Generation, GenerationRequest
 from trueline.models.server.calls import Call, Reply, Usage
-from trueline.models.server.model import ServerModel, Session, option_call, read_options, run_async
+from trueline.models.server.model import ServerModel, run_async
+from trueline.models.server.replies import usage_of
 from trueline.tasks.item import Item, Task
-from trueline.tasks.thinking import Splitter, for_replies, load_splitter
+from trueline.tasks.thinking import load_splitter
 from trueline.traces.rundir import RunDirectory
 
 #: Seconds between two syncs of the journal.
 _SYNC = 1.0
-
-Progress = Callable[[int, int], None]
 
 
 def capture_remote(
@@ -36,16 +35,17 @@ def capture_remote(
     seed: int = 0,
     max_cost: float | None = None,
     shard_items: int = SHARD_ITEMS,
-    progress: Progress | None = None,
+    retry_failed: bool = False,
+    progress: CaptureProgress | None = None,
 ) -> None:
     """Write the shards that are not there yet; replies that an earlier try already got are read from the journal, not asked for again.
 
     max_cost: no item is begun that would, at the mean cost of those before it, bring the whole run's cost above this.
-    progress: called with (items done, items in all).
+    retry_failed: what failed in finished shards is asked again, and nothing else of them. progress: called after each item.
 
     Raises ``BudgetReached`` when ``max_cost`` ends the capture, ``ModelError`` when no request can succeed. What was paid for is kept.
     """
-    work = _Capture(model, task, plan, run, seed, max_cost, shard_items, progress)
+    work = _Capture(model, task, plan, run, seed, max_cost, shard_items, retry_failed, progress)
     try:
         run_async(work.run_all())
     finally:
@@ -53,15 +53,25 @@ def capture_remote(
 
 
 @dataclass
-class _Shard:
-    """An unfinished shard: what the journal holds of it, the rows of its finished items, what it cost."""
+class _Part:
+    """Items that are written together: an unfinished shard, or the failed items of a finished one.
 
-    index: int
-    items: Sequence[Item]
-    first: int
+    items: by position in the task. known: what the journal holds of them. before: their rows, where they were asked before.
+    """
+
+    shard: int
+    items: Mapping[int, Item]
     known: dict[tuple[int, str], dict[str, Any]]
+    again: int = 0
+    failed: FailedItems | None = None
+    before: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
     rows: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def name(self) -> tuple[int, int]:
+        """As journal and ledger know it."""
+        return self.shard, self.again
 
 
 class _Capture:
@@ -74,31 +84,32 @@ class _Capture:
         seed: int,
         max_cost: float | None,
         shard_items: int,
-        progress: Progress | None,
+        retry_failed: bool,
+        progress: CaptureProgress | None,
     ) -> None:
         self.model, self.task, self.plan, self.run = model, task, plan, run
         self.seed, self.max_cost, self.shard_items, self.progress = seed, max_cost, shard_items, progress
+        self.retry_failed = retry_failed
         self.journal, self.ledger = Journal(run), Ledger(run)
         self.spent = self.ledger.total()
-        self.done = self.finished_here = 0
+        self.done = self.finished_here = self.failed_here = 0
         self.cost_here = self.cost_finished = 0.0  # of every reply since the start; of the items that are finished
         self.splitter = load_splitter(plan.reasoning)
         self.settings = settings_of(task, plan, self.splitter)
 
     async def run_all(self) -> None:
         """Keep as many items in hand as keep every connection busy, in task order."""
-        total = len(self.task.items)
-        unfinished = self._unfinished()
         in_hand: set[asyncio.Task[None]] = set()
         async with self.model.session() as session:
+            questions = Questions(session, self.task, self.plan, self.splitter, self.settings, self.seed)
             syncing = asyncio.create_task(self._sync())
             try:
-                for shard, position in unfinished:
+                for part, index in self._unfinished():
                     await self._room(in_hand, self.model.options.concurrency * 2)
                     if not await self._affordable(in_hand):
                         await self._room(in_hand, 1)
-                        raise BudgetReached(self._stopped(total))
-                    in_hand.add(asyncio.create_task(self._item(session, shard, position)))
+                        raise BudgetReached(self._stopped())
+                    in_hand.add(asyncio.create_task(self._item(questions, part, index)))
                 await self._room(in_hand, 1)
             finally:
                 for job in in_hand:
@@ -107,17 +118,46 @@ class _Capture:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.gather(syncing, *in_hand, return_exceptions=True)
 
-    def _unfinished(self) -> Iterator[tuple[_Shard, int]]:
-        items = self.task.items
-        for index, first in enumerate(range(0, len(items), self.shard_items)):
-            part = items[first : first + self.shard_items]
-            if self.run.has_shard(index):
-                self.journal.forget(index)
-                self._step(len(part))
-                continue
-            shard = _Shard(index, part, first, self.journal.read(index))
-            for position in range(len(part)):
-                yield shard, position
+    def _unfinished(self) -> Iterator[tuple[_Part, int]]:
+        """Parts and the items to ask in them: first what was never asked, then what failed in the shards that are there."""
+        items, starts = self.task.items, range(0, len(self.task.items), self.shard_items)
+        failed = self._failed()
+        finished = [shard for shard in range(len(starts)) if self.run.has_shard(shard)]
+        held = sum(min(self.shard_items, len(items) - starts[shard]) for shard in finished)
+        self._step(held - sum(len(part.indices) for part in failed))
+        for shard in finished:
+            self.journal.forget((shard, 0))
+        for shard in sorted(set(range(len(starts))) - set(finished)):
+            asked = range(starts[shard], min(starts[shard] + self.shard_items, len(items)))
+            part = self._part(shard, {index: items[index] for index in asked})
+            for index in asked:
+                yield part, index
+        for found in failed:
+            part = self._part_again(found)
+            for index in found.indices:
+                yield part, index
+        for shard, again in self.journal.again().items():  # a kill came between such a shard and its line in the ledger
+            if all(found.shard != shard for found in failed):
+                self._close(self._part(shard, {}, again))
+
+    def _failed(self) -> list[FailedItems]:
+        """What failed in the shards that are there: of all of them, or of those that an earlier try began to ask again."""
+        begun = self.journal.again()
+        if not self.retry_failed and not begun:
+            return []
+        return [found for found in failed_items(self.run) if self.retry_failed or found.shard in begun]
+
+    def _part(self, shard: int, items: Mapping[int, Item], again: int = 0) -> _Part:
+        known = self.journal.read((shard, again))
+        paid = sum((usage_of(reply) for reply in known.values()), Usage())
+        self.spent += paid
+        return _Part(shard, items, known, again, usage=paid)
+
+    def _part_again(self, failed: FailedItems) -> _Part:
+        again = self.journal.again().get(failed.shard) or self.ledger.rounds().get(failed.shard, 0) + 1
+        part = self._part(failed.shard, {index: self.task.items[index] for index in failed.indices}, again)
+        part.failed, part.before = failed, rows_of(self.run, failed)
+        return part
 
     async def _room(self, in_hand: set[asyncio.Task[None]], most: int) -> None:
         """Wait until fewer than ``most`` items are in hand; an error of one of them ends the capture."""
@@ -136,112 +176,60 @@ class _Capture:
         begun = self.cost_here - self.cost_finished  # what the items in hand have cost so far
         return self.model.price.of(self.spent) + max(mean * (len(in_hand) + 1) - begun, mean) <= self.max_cost
 
-    async def _item(self, session: Session, shard: _Shard, position: int) -> None:
-        """One item from its first request to its rows; the last item of a shard writes the shard."""
-        item, index = shard.items[position], shard.first + position
+    async def _item(self, questions: Questions, part: _Part, index: int) -> None:
+        """One item from its first request to its rows; the last item of a part writes the part."""
         own = 0.0
 
         async def ask(name: str, call: Call) -> Reply:
-            known = shard.known.pop((index, name), None)
+            known = part.known.pop((index, name), None)
             if known is not None:
-                reply = session.read(known, call)
+                reply = questions.session.read(known, call)
             else:
-                reply = await session.ask(call)
+                reply = await questions.session.ask(call)
                 if reply.body is not None:
-                    self.journal.append(shard.index, (index, name), reply.body)
-            shard.usage += reply.usage
-            self.spent += reply.usage
+                    self.journal.append(part.name, (index, name), reply.body)
+                part.usage += reply.usage
+                self.spent += reply.usage
             nonlocal own
             cost = self.model.price.of(reply.usage)
             own, self.cost_here = own + cost, self.cost_here + cost
             return reply
 
-        shard.rows[position] = await self._rows(session, ask, item, index)
+        before = {(row["kind"], row["draw"]): row for row in part.before.get(index, ())}
+        part.rows[index] = await questions.rows(ask, part.items[index], index, before)
         self.finished_here += 1
         self.cost_finished += own
-        if len(shard.rows) == len(shard.items):
-            rows = [row for k in sorted(shard.rows) for row in shard.rows[k]]
-            self.run.write_shard(shard.index, table_of(rows))
-            self.ledger.write(shard.index, shard.usage)
-            self.journal.forget(shard.index)
+        self.failed_here += any(mendable(row) for row in part.rows[index])
+        if len(part.rows) == len(part.items):
+            self._close(part)
         self._step(1)
 
-    async def _rows(self, session: Session, ask: Callable[[str, Call], Any], item: Item, index: int) -> list[dict[str, Any]]:
-        key = {"item_id": item.id, "item_index": index}
-        seeds = tuple(draw_seed(self.seed, item.id, draw) for draw in range(self.plan.n_samples))
-        calls = session.calls(GenerationRequest(answer_prompt(item, self.task), sample_seeds=seeds), self.settings)
-        replies = await asyncio.gather(*(ask(name, call) for name, call in calls))
-        answer, rows = None, []
-        for (name, call), reply in zip(calls, replies, strict=True):
-            shown = name == "greedy" or "token_texts" in self.plan.sample_columns
-            contents = _contents(reply, call.n, self.splitter, token_texts=shown)
-            if name == "greedy":
-                rows.append({"kind": "greedy", "draw": 0, **contents[0]})
-                answer = contents[0].get("text")
-                continue
-            first = int(name.partition(":")[2])
-            drawn = {"temperature": call.temperature, "top_p": call.top_p, "top_k": call.top_k}
-            rows += [
-                {"kind": "sample", "draw": first + k, **drawn, "seed": seeds[first + k], **content} for k, content in enumerate(contents)
-            ]
-        said = [row["text"] for row in rows if row["kind"] == "sample" and row.get("text") is not None]
-        alone = sorted(self.plan.needs.probes - {"selfcheck_prompt"})
-        rows += await asyncio.gather(*(self._probe(session, ask, name, item, answer) for name in alone))
-        if "selfcheck_prompt" in self.plan.needs.probes:
-            rows += await self._selfcheck(ask, answer or "", said)
-        return [{**key, **row} for row in rows]
-
-    async def _probe(self, session: Session, ask: Callable[[str, Call], Any], name: str, item: Item, answer: str | None) -> dict[str, Any]:
-        row: dict[str, Any] = {"kind": name, "draw": 0}
-        if answer is None:
-            return {**row, "error": "not asked: the item has no greedy answer"}
-        prompt = probe_prompt(name, item, self.task, answer)
-        if name == "p_true":
-            score = read_options(await ask(name, option_call(prompt, session.seen)), P_TRUE_OPTIONS)
-            if score.error:
-                return {**row, "error": score.error}
-            return {**row, "options": list(P_TRUE_OPTIONS), "option_logprobs": score.logprobs}
-        reply = await ask(name, Call(prompt, max_tokens=self.settings.max_new_tokens + 16, logprobs=True))
-        return {**row, **_contents(reply, 1, for_replies(self.splitter))[0]}
-
-    async def _selfcheck(self, ask: Callable[[str, Call], Any], answer: str, said: list[str]) -> list[dict[str, Any]]:
-        """One row a sentence of the answer and sample; equal prompts are asked once."""
-        prompts, name = support_prompts(self.task, answer, said), "selfcheck_prompt"
-        distinct = list(dict.fromkeys(prompts))
-        calls = [(f"{name}:{k}", Call(prompt, max_tokens=SUPPORT_TOKENS, logprobs=True)) for k, prompt in enumerate(distinct)]
-        replies = await asyncio.gather(*(ask(key, call) for key, call in calls))
-        row = {p: _contents(reply, 1, for_replies(self.splitter))[0] for p, reply in zip(distinct, replies, strict=True)}
-        found = [row[prompt] for prompt in prompts] or [{"error": NOTHING_TO_SUPPORT}]
-        return [{"kind": name, "draw": draw, **content} for draw, content in enumerate(found)]
+    def _close(self, part: _Part) -> None:
+        """Write a part whose items are all there, then what it cost, then forget its replies: a kill between two of them costs nothing."""
+        if part.rows:
+            table = table_of([row for index in sorted(part.rows) for row in part.rows[index]])
+            if part.failed is None:
+                self.run.write_shard(part.shard, table)
+            else:
+                replace_items(self.run, part.failed, table, part.again)
+        self.ledger.write(part.name, part.usage)
+        self.journal.forget(part.name)
 
     def _step(self, items: int) -> None:
         self.done += items
         if self.progress is not None:
-            self.progress(self.done, len(self.task.items))
+            price = self.model.price
+            cost = price.of(self.spent) if price.prompt or price.completion else None
+            self.progress(self.done, len(self.task.items), here=self.finished_here, failed=self.failed_here, cost=cost)
 
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(_SYNC)
             await asyncio.to_thread(self.journal.sync)
 
-    def _stopped(self, total: int) -> str:
+    def _stopped(self) -> str:
         cost = self.model.price.of(self.spent)
         return (
-            f"stopped at a cost of {cost:.4g}, before --max-cost {self.max_cost:g}: {self.done} of {total} items are done and kept; "
-            "give the same command with a higher --max-cost to go on"
+            f"stopped at a cost of {cost:.4g}, before --max-cost {self.max_cost:g}: {self.done} of {len(self.task.items)} items are done "
+            "and kept; give the same command with a higher --max-cost to go on"
         )
-
-
-def _contents(reply: Reply, n: int, splitter: Splitter, *, token_texts: bool = False) -> list[dict[str, Any]]:
-    """Row contents of the ``n`` generations a call asked for."""
-    found: list[dict[str, Any]] = []
-    for k in range(n):
-        if k >= len(reply.generations):
-            found.append({"error": reply.error or "the server sent fewer answers than asked for"})
-            continue
-        generation = reply.generations[k]
-        if isinstance(generation, Generation):
-            found.append(generation_row(separate(generation, splitter), token_texts=token_texts))
-        else:
-            found.append({"error": generation})
-    return found

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.annotators import annotators
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, bare_table, clean, interval, out, plain, print_json, progress, say
+from trueline.cli.progress import progress
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, bare_table, clean, interval, out, plain, print_json, say
 
 audit = typer.Typer(no_args_is_help=True, help="Audit a table or a run for one behaviour.")
 

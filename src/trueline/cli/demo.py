@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, out, plain, print_json, print_metrics, progress
+from trueline.cli.progress import progress
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, out, plain, print_json, print_metrics
 
 MODEL = "world:chat"
 #: Task and how many of its items: a fixed sample that two cores measure in well under a minute.
@@ -32,7 +33,10 @@ def demo(
     with progress() as step:
         for task, limit in TASKS:
             name = task.partition(":")[2]
-            said = None if step is None else lambda label, done, total, name=name: step(f"{name}: {label}", done, total)
+
+            def said(label: str, done: int, total: int, name: str = name) -> None:
+                step(f"{name}: {label}", done, total)
+
             runs.append(measure(MODEL, task, samples=samples, limit=limit, out=out_ / name, batch_size=256, progress=said))
         path = write_report(runs, out_ / "report.html")
     failed = sum(run.manifest["counts"]["failed"] for run in runs)

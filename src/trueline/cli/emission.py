@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, SkipBad, bare_table, interval, out, plain, print_json, progress, say
+from trueline.cli.progress import progress
+from trueline.cli.terminal import Json, SkipBad, bare_table, interval, out, plain, print_json, say
 
 Emission = Annotated[
     bool | None,

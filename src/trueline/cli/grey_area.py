@@ -23,6 +23,7 @@ from trueline.cli.emission import (
     print_emission,
 )
 from trueline.cli.measure import BaseUrl, MaxCost, ModelArgument, ModelOption, TaskArgument, options_of
+from trueline.cli.progress import progress
 from trueline.cli.terminal import (
     EXIT_FAILED_ITEMS,
     Json,
@@ -35,7 +36,6 @@ from trueline.cli.terminal import (
     out,
     plain,
     print_json,
-    progress,
     say,
 )
 

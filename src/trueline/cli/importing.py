@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, progress, say
+from trueline.cli.progress import progress
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, say
 
 
 def import_(

@@ -8,20 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import (
-    EXIT_FAILED_ITEMS,
-    Alike,
-    Json,
-    Mapped,
-    SkipBad,
-    mapping_of,
-    out,
-    plain,
-    print_json,
-    print_metrics,
-    progress,
-    say,
-)
+from trueline.cli.progress import progress
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Alike, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, say
 from trueline.errors import InputError
 
 ModelArgument = Annotated[
@@ -41,6 +29,9 @@ ModelOption = Annotated[
 ]
 BudgetOption = Annotated[
     str | None, typer.Option(metavar="calls=N|seconds=S", help="Choose the estimators that so many calls an item, or seconds, can buy.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again what failed in an earlier try of this command; what succeeded is kept.")
 ]
 Reasoning = Annotated[
     str | None,
@@ -78,6 +69,7 @@ def measure(
     base_url: BaseUrl = None,
     model_option: ModelOption = None,
     max_cost: MaxCost = None,
+    retry_failed: RetryFailed = False,
     budget: BudgetOption = None,
     allow_exec: AllowExec = False,
     json_: Json = False,
@@ -102,7 +94,8 @@ def measure(
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
         return
     show_plan = None if json_ else lambda made: out().print(plain_lines(str(made)))
-    shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "allow_exec": allow_exec, "on_plan": show_plan}
+    shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "retry_failed": retry_failed}
+    shared |= {"allow_exec": allow_exec, "on_plan": show_plan}
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
     finish(run, json_)
@@ -137,7 +130,8 @@ def finish(run: Any, json_: bool) -> None:
         shown = ", ".join(endless[:5]) + (", ..." if len(endless) > 5 else "")
         say(f"{len(endless)} items have no answer, for their reasoning never ends: {shown}; a larger --max-new-tokens gives it room")
     if failed:
-        say(f"{failed} of {manifest['counts']['items']} items failed; why: the `error` column of {run.path}/trace")
+        where = f"the `error` column of {run.directory.trace_dir}"
+        say(f"{failed} of {manifest['counts']['items']} items failed; why: {where}; --retry-failed asks again")
         raise typer.Exit(EXIT_FAILED_ITEMS)
 
 

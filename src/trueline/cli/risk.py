@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.measure import BaseUrl, ModelArgument, ModelOption, options_of
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, bare_table, interval, out, plain, print_json, progress, say
+from trueline.cli.progress import progress
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, bare_table, interval, out, plain, print_json, say
 
 _Table = Annotated[
     str,

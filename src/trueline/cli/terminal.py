@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -120,26 +119,6 @@ def mapping_of(pairs: Sequence[str] | None) -> dict[str, str]:
             raise InputError(f"--map names {role!r} twice")
         found[role] = column
     return found
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A progress callback ``(step, done, total)`` that draws bars on standard error; None when that is not a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def step(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total or None)  # 0: not known beforehand
-            bars.update(tasks[name], completed=done)
-
-        yield step
 
 
 def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:

@@ -13,6 +13,8 @@ from trueline.models.base import Generation, Prompt
 
 #: The largest reply that is read, bytes.
 MAX_BODY = 64 * 2**20
+#: Of a reply with an error status, only so many bytes are read: its first words say why.
+MAX_ERROR_BODY = 64 * 2**10
 
 
 @dataclass(frozen=True)

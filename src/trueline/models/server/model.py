@@ -21,6 +21,9 @@ from trueline.models.server.transport import Refused, Transport
 
 T = TypeVar("T")
 
+#: Why a question with fixed options has no answer although the server replied.
+NO_OPTION_LISTED = "none of the options is among the alternatives that the server lists"
+
 
 def load(
     name: str,
@@ -218,7 +221,7 @@ def read_options(reply: Reply, options: Sequence[str]) -> OptionScores:
     listed = [(text.strip(), value) for text, value in zip(first.topk_texts[0], first.topk_logprobs[0], strict=True)]
     found = [[value for text, value in listed if text == option.strip()] for option in options]
     if not any(found):
-        return OptionScores(nothing, "none of the options is among the alternatives that the server lists")
+        return OptionScores(nothing, NO_OPTION_LISTED)
     return OptionScores(np.array([float(np.logaddexp.reduce(values)) if values else -math.inf for values in found]))
 
 

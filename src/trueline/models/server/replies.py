@@ -45,7 +45,7 @@ def messages_of(prompt: Prompt) -> list[dict[str, str]]:
 def read_reply(document: Mapping[str, Any], call: Call, route: str, body: bytes | None = None) -> Reply:
     """The generations of a reply. A choice whose numbers cannot be true is rejected by itself, with the reason in its place."""
     choices = document.get("choices")
-    usage = _usage(document.get("usage"))
+    usage = usage_of(document)
     if not isinstance(choices, list) or not choices:
         return Reply(usage=usage, error="the server returned no choices", body=body)
     read = [_choice(choice, call, route, usage.prompt_tokens or None) for choice in _in_order(choices)[: call.n]]
@@ -58,7 +58,10 @@ def _in_order(choices: Sequence[Any]) -> list[Any]:
     return [indexed[i] for i in sorted(indexed)] if indexed else list(choices)
 
 
-def _usage(usage: Any) -> Usage:
+def usage_of(document: Mapping[str, Any]) -> Usage:
+    """Tokens that a reply was charged for; 0 where the server does not say."""
+    usage = document.get("usage")
+
     def count(name: str) -> int:
         value = usage.get(name) if isinstance(usage, dict) else None
         return value if isinstance(value, int) and value >= 0 else 0

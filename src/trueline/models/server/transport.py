@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trueline.errors import MissingExtra, ModelError
-from trueline.models.server.calls import ServerOptions, shown_url
+from trueline.models.server.calls import MAX_ERROR_BODY, ServerOptions, shown_url
 from trueline.models.server.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -135,7 +136,30 @@ def _client(options: ServerOptions) -> AsyncOpenAI:
         http = openai.DefaultAioHttpClient(timeout=options.timeout)
     except (RuntimeError, ImportError) as error:
         raise MissingExtra("models behind a server need aiohttp: pip install 'trueline[openai]'") from error
+    http.event_hooks = {"response": [_cap_error]}
     return openai.AsyncOpenAI(api_key=options.api_key, base_url=options.base_url, timeout=options.timeout, max_retries=0, http_client=http)
+
+
+async def _cap_error(response: Any) -> None:
+    """The client reads the body of an error to its end; let that end come early."""
+    if response.status_code < 400:
+        return
+    whole = response.stream
+    http = importlib.import_module(type(response).__module__.partition(".")[0])  # httpx, or httpx2 in newer clients
+
+    class Capped(http.AsyncByteStream):  # type: ignore[misc, name-defined]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = MAX_ERROR_BODY
+            async for part in whole:
+                yield part[:left]
+                left -= len(part)
+                if left <= 0:
+                    return
+
+        async def aclose(self) -> None:
+            await whole.aclose()
+
+    response.stream = Capped()
 
 
 def _parse(content: bytes, kind: str) -> dict[str, Any]:
