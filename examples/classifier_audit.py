@@ -6,6 +6,7 @@ Run it with a folder to write to: python examples/classifier_audit.py out
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from trueline.metrics import accuracy, auroc, excess_optimal_risk, miscalibration_score, ood_report, overfit_gap, trust_index
-from trueline.perception import failure_scores
+from trueline.perception import IMAGE_SHIFTS, failure_scores, load_classifier_table, perturbation_report, safety_report
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 
@@ -54,6 +55,26 @@ for name in own:
 sides = [model.predict_proba(x[rows_])[np.arange(len(rows_)), given[rows_]] for rows_ in (train, test)]
 print("\ntraining against held-out images:", overfit_gap(*sides).auroc)
 
+
+# 5. Under noise, blur, ... at five severities: the height of each curve, and the fall at the worst severity.
+def logits(images: np.ndarray) -> np.ndarray:
+    return np.log(model.predict_proba(images.reshape(-1, 64)))
+
+
+shifted = perturbation_report(logits, x[test].reshape(-1, 8, 8), y[test], IMAGE_SHIFTS, seed=0, ci="percentile")
+for shift in IMAGE_SHIFTS:
+    worst = [p for p in shifted.perturbed if p.shift == shift.name][-1]
+    print(f"{shift.name}: mean accuracy {shifted.areas[shift.name]['accuracy']}, at the worst {worst.changes['accuracy']} from clean")
+
 out.mkdir(parents=True, exist_ok=True)
 with open(out / "scores.csv", "w", newline="", encoding="utf-8") as file:
     csv.writer(file).writerows([["score", "metric", "value", "low", "high", "n"], *rows])
+
+# 6. The same from a table of outputs of any classifier, here against the labels as given, which is all that one mostly has. On the command
+# line: trueline audit classifier out/outputs.jsonl
+splits = {"train": train, "test": test, "ood": foreign}
+with open(out / "outputs.jsonl", "w", encoding="utf-8") as file:
+    for split, items in splits.items():
+        for item, row in zip(items, logits(x[items]), strict=True):
+            file.write(json.dumps({"item_id": int(item), "split": split, "label": int(given[item]), "logits": row.tolist()}) + "\n")
+print("\nfindings:", *safety_report(load_classifier_table(out / "outputs.jsonl")).findings, sep="\n- ")

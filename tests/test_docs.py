@@ -118,7 +118,7 @@ def test_tables_work_as_shown(tmp_path: Path) -> None:
 
 
 def test_classifiers_work_as_shown(tmp_path: Path) -> None:
-    follow(DOCS / "classifiers.md", tmp_path)
+    assert len(follow(DOCS / "classifiers.md", tmp_path)) == 2
 
 
 def test_contributing_works_as_shown(tmp_path: Path) -> None:

@@ -85,8 +85,11 @@ def test_risk_scores(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "risk.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_classifier_audit(tmp_path: Path) -> None:
     shown = run_example("classifier_audit", tmp_path)
     assert "(under-confident)" in shown
     assert "training against held-out images: 0.6" in shown
+    assert "gaussian_noise: mean accuracy 0." in shown
+    assert "- training items are recognised" in shown
     assert len((tmp_path / "out" / "scores.csv").read_text(encoding="utf-8").splitlines()) == 13

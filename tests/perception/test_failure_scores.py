@@ -41,6 +41,8 @@ def test_extremes() -> None:
     certain = failure_scores(logits=[[1e4, -1e4], [60.0, 0.0]])
     assert all(np.isfinite(values).all() for values in certain.values())
     assert certain["max_softmax"][1] == pytest.approx(np.exp(-60.0))
+    log_probabilities = np.log([[0.7, 0.3], [0.5, 0.5]])
+    assert list(failure_scores(logits=log_probabilities)) == ["max_softmax", "softmax_entropy", "softmax_margin"]
     assert softmax_entropy(probabilities=[[1.0, 0.0]]).tolist() == [0.0]
     assert softmax_margin(probabilities=[[0.5, 0.5]]).tolist() == [1.0]
 

@@ -130,6 +130,22 @@ CLASSIFIERS = (
             ("ConfidenceCurriculum", "confident items first, all by a given epoch"),
         )
     ),
+    Entry(
+        "perturbation_report",
+        "metric",
+        "trueline.perception:perturbation_report",
+        "accuracy, confidence and failures under rising shifts of images and texts",
+        "Hendrycks and Dietterich, arXiv 1903.12261",
+        proof=_PROOF_CLASSIFIERS,
+    ),
+    Entry(
+        "classifier",
+        "audit",
+        "trueline.perception:safety_report",
+        "calibration by class, failures, foreign inputs, overfitting, perturbations from a table of outputs",
+        "Ao, arXiv 2308.03176",
+        proof=_PROOF_CLASSIFIERS,
+    ),
 )
 _STUTZ = "Stutz et al., arXiv 2307.02191"
 ANNOTATOR_METRICS = tuple(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.annotators import annotators
+from trueline.cli.classifier import classifier
 from trueline.cli.progress import progress
 from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, bare_table, clean, interval, out, plain, print_json, say
 
@@ -56,6 +57,7 @@ _Report = Annotated[Path | None, typer.Option(help="Write an HTML report there."
 _Save = Annotated[Path | None, typer.Option(help="Write the table with a column a principle and an annotator.", show_default=False)]
 
 audit.command()(annotators)
+audit.command()(classifier)
 
 
 @audit.command()

@@ -14,6 +14,8 @@ from trueline.metrics.multiclass import check_probabilities
 from trueline.metrics.scaling import log_softmax
 from trueline.stats.estimate import FloatArray
 
+_ROUNDING = 1e-6
+
 
 def max_softmax(*, logits: ArrayLike | None = None, probabilities: ArrayLike | None = None) -> FloatArray:
     """One minus the largest class probability, in [0, 1).
@@ -71,10 +73,15 @@ def energy(*, logits: ArrayLike, temperature: float = 1.0) -> FloatArray:
 
 
 def failure_scores(*, logits: ArrayLike | None = None, probabilities: ArrayLike | None = None) -> dict[str, FloatArray]:
-    """Return every score by name, (n,) float64 each; the two that need logits are left out where probabilities are given."""
+    """Return every score by name, (n,) float64 each; the two that need logits are left out where these are not at hand.
+
+    Logits that are log-probabilities have no energy: it is 0 for every row.
+    """
     given = {"logits": logits, "probabilities": probabilities}
     found = {f.__name__: f(**given) for f in (max_softmax, softmax_entropy, softmax_margin)}
-    return found if logits is None else {**found, "max_logit": max_logit(logits=logits), "energy": energy(logits=logits)}
+    if logits is None or np.abs(free := energy(logits=logits)).max() <= _ROUNDING:
+        return found
+    return {**found, "max_logit": max_logit(logits=logits), "energy": free}
 
 
 def _log_probabilities(logits: ArrayLike | None, probabilities: ArrayLike | None) -> FloatArray:

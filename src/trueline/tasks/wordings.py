@@ -116,10 +116,10 @@ def _noise(kind: str, rng: np.random.Generator) -> Callable[[str], str]:
         return lambda text: text.lower() if text.lower() != text else text.upper()
     if kind == "space":
         return lambda text: f" {re.sub(r' +', '  ', text)} "
-    return lambda text: _typos(text, float(kind.partition(":")[2]), rng)
+    return lambda text: mistyped(text, float(kind.partition(":")[2]), rng)
 
 
-def _typos(text: str, rate: float, rng: np.random.Generator) -> str:
+def mistyped(text: str, rate: float, rng: np.random.Generator) -> str:
     """Change that share of the letters, one at least: swapped with the next, dropped, or struck beside.
 
     Words with a capital inside a sentence are names, and another name is another question: they stay as they are.

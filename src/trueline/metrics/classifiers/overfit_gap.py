@@ -61,7 +61,7 @@ def overfit_gap(
     confidence: Sides = (None, None),
     ci: CIArgument = "auto",
 ) -> OverfitGap:
-    """Compare training items with held-out items of the same distribution.
+    """Compare training items with held-out items of the same distribution, which goes for their labels too (noise, raters).
 
     Parameters
     ----------
