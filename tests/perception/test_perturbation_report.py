@@ -109,3 +109,9 @@ def test_bad_input(changed: Any, message: str) -> None:
     given = {"predict": predict, "inputs": x, "labels": y, "shifts": [NOISE], "seed": 0, "ci": None, **changed}
     with pytest.raises(InputError, match=message):
         perturbation_report(**given)
+
+
+def test_many_items() -> None:
+    x, y = inputs(21_000)
+    found = perturbation_report(predict, x, y, [NOISE], seed=0, ci=CI(n_boot=20))
+    assert all(e.low < e.value < e.high for e in found.areas["noise"].values())

@@ -50,6 +50,15 @@ def _rows(sample: SortedSample) -> IntArray:
     return sample.scores.astype(np.int64)
 
 
+def weights_by_item(sample: SortedSample, weights: FloatArray, n_items: int) -> FloatArray:
+    """Weights (n_replicates, n_items) of all items in their order, for a sample whose scores number them; 0 where a subset has none."""
+    if sample.n_rows == n_items:
+        return weights
+    full = np.zeros((len(weights), n_items))
+    full[:, _rows(sample)] = weights
+    return full
+
+
 def _mean(name: str, values: FloatArray, largest: float, signed: bool) -> Metric:
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         # From the first value on: rounding must not make replicates of equal values differ.

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, no_spread
+from trueline.metrics._items import weights_by_item
 from trueline.metrics.accuracy import accuracy
 from trueline.metrics.multiclass import top_label_signed_ece
 from trueline.metrics.ranking import AUROC, auroc
@@ -191,8 +192,8 @@ def _paired(curve: Sequence[Predictions], clusters: ArrayLike | None, ci: CIArgu
     metrics = []
     for q in QUANTITIES:
         at = [one.of[q] for one in curve]
-        metrics += [_metric(f"{q} {k}", _mix(at, np.eye(len(at))[k] - np.eye(len(at))[0])) for k in range(1, len(at))]
-        metrics.append(_metric(f"{q} area", _mix(at, height)))
+        metrics += [_metric(f"{q} {k}", _mix(at, np.eye(len(at))[k] - np.eye(len(at))[0]), n) for k in range(1, len(at))]
+        metrics.append(_metric(f"{q} area", _mix(at, height), n))
     return estimates(sample, metrics, ci)
 
 
@@ -201,8 +202,8 @@ def _mix(functions: Sequence[Weighted], shares: FloatArray) -> Weighted:
     return lambda weights: np.sum([share * f(weights) for share, f in used], axis=0)
 
 
-def _metric(name: str, function: Weighted) -> Metric:
-    def value(_: SortedSample, weights: FloatArray) -> FloatArray:
-        return function(weights)
+def _metric(name: str, function: Weighted, n_items: int) -> Metric:
+    def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
+        return function(weights_by_item(sample, weights, n_items))
 
     return Metric(name, value, truth="real", bounds=(-1, 1), fallback=no_spread, reason=lambda _: "all answers are right, or all are wrong")

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
 from trueline.metrics._call import CIArgument, no_spread
+from trueline.metrics._items import weights_by_item
 from trueline.metrics.multiclass import check_probabilities, top_label_ece, top_label_signed_ece
 from trueline.metrics.scaling import check_labels
 from trueline.stats.engine import Metric, as_ci, estimates
@@ -134,28 +135,28 @@ def _side(level: Estimate) -> str:
 
 def _summaries(p: FloatArray, y: IntArray, clusters: ArrayLike | None, ci: CIArgument) -> dict[str, Estimate]:
     """Summaries over classes, their intervals from one set of replicates of the items."""
-    top = np.minimum(p.max(axis=1), 1.0)
-    sample = sorted_sample(top, p.argmax(axis=1) == y, clusters=clusters, merge=False)
-    codes = y[sample.order]
+    top, right = np.minimum(p.max(axis=1), 1.0), p.argmax(axis=1) == y
+    order = np.lexsort((y, right, top))  # replicates then do not depend on the order in which items came
+    codes, off = y[order], (top - right)[order]
     by_class = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(codes[by_class]) > 0])
-    off = (sample.scores - sample.truth)[by_class]
 
     def levels(weights: FloatArray) -> FloatArray:
         w = weights[:, by_class]
         mass = np.add.reduceat(w, starts, axis=1)
-        total = np.add.reduceat(w * off, starts, axis=1)
+        total = np.add.reduceat(w * off[by_class], starts, axis=1)
         return np.asarray(np.divide(total, mass, out=np.full_like(mass, np.nan), where=mass > 0))
 
     def metric(name: str, of_levels: Callable[[FloatArray], FloatArray], bound: tuple[float, float]) -> Metric:
-        def value(_: SortedSample, weights: FloatArray) -> FloatArray:
+        def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
             held = sample.cache.get("levels")
             if held is None or held[0] is not weights:
-                held = sample.cache["levels"] = weights, levels(weights)
+                held = sample.cache["levels"] = weights, levels(weights_by_item(sample, weights, len(y)))
             return of_levels(held[1])
 
         return Metric(name, value, bounds=bound, fallback=no_spread)
 
+    sample = sorted_sample(np.arange(len(y)), np.zeros(len(y)), clusters=None if clusters is None else np.asarray(clusters)[order])
     k = float(p.shape[1])
     return estimates(
         sample,
