@@ -23,10 +23,11 @@ def area(score: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
 
 
 @pytest.mark.slow
-def test_reasoning_finds_what_agreeing_answers_hide(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layers", "width", "epochs", "least_gain"), [(2, 96, 3, 0.0), (4, 128, 4, 0.03)])
+def test_reasoning_finds_what_agreeing_answers_hide(layers: int, width: int, epochs: int, least_gain: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     world = two_hop_world(rng)
-    model = train_two_hop(world, world.documents(rng))
+    model = train_two_hop(world, world.documents(rng), layers=layers, width=width, epochs=epochs)
     run = tl.measure(
         model, world.task(), ["self_consistency"], samples=5, top_p=0.95, equivalence="exact", out=tmp_path / "run", validate=False
     )
@@ -47,6 +48,7 @@ def test_reasoning_finds_what_agreeing_answers_hide(tmp_path: Path) -> None:
     print({k: round(v, 3) for k, v in areas.items()}, f"agreeing {agree.sum()}: S_CC {hidden:.3f}, gain [{low:.3f}, {high:.3f}]")
     assert areas["race"] >= 0.72
     assert low > 0
+    assert areas["race"] - areas["s_aa"] >= least_gain
     assert hidden > 0.55, "S_AA is 0 there, so its AUROC is 0.5"
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from trueline.errors import InputError
-from trueline.knownworld.planted_table import planted_table
+from trueline.knownworld.planted_table import STYLE, planted_table
 from trueline.knownworld.table_model import TableRecipe, train_table_model
 from trueline.metrics import auroc
 from trueline.metrics.risk import RiskReport, confidence_bias, evaluate_risk
 from trueline.models import Message, Prompt, load_model
 from trueline.models.local import LocalModel
-from trueline.tabular import Numeric, RiskScores, option_law, risk_scores
+from trueline.tabular import ColumnText, Numeric, RiskScores, TabularRiskTask, anes96_task, option_law, risk_scores
 from trueline.tasks import load_task
 
 PLANTED = planted_table(4000, seed=0, split=(0.5, 0.0, 0.5))
@@ -56,6 +56,34 @@ def test_trained_in_one_order_it_reads_the_position() -> None:
     assert any("reads the position" in w for w in found.warnings)
     one = auroc(found.by_order[:, 0], PLANTED.task.y[PLANTED.task.rows("test")], ci=None).value
     assert report["roc_auc"].value < one - 0.1
+
+
+def election() -> TabularRiskTask:
+    """The election study with a word for each value of each column, place size and age in eight groups."""
+    task = anes96_task()
+    short = ("place", "news", "self", "clinton", "dole", "party", "age", "school", "income")
+    columns = []
+    for column, word in zip(task.columns, short, strict=True):
+        cells = np.array([float(task.df.row(i)[column]) for i in range(len(task.y))])
+        cuts = np.quantile(cells, np.arange(1, 8) / 8) if word in ("place", "age") else np.arange(cells.min(), cells.max())
+        columns.append(ColumnText(column, word, lambda v, c=cuts, w=word: f"{w}{np.searchsorted(c, float(v), side='right')}"))
+    return task.with_(columns=columns, style=STYLE)
+
+
+@pytest.mark.slow
+def test_a_language_model_learns_the_vote_of_1996() -> None:
+    task = election()
+    folds = np.array_split(np.random.default_rng(0).permutation(len(task.y)), 5)
+    areas, gaps = [], []
+    for k, fold in enumerate(folds):
+        others = np.concatenate([f for j, f in enumerate(folds) if j != k])
+        model = train_table_model(task, others, TableRecipe(layers=2, width=64, steps=1000))
+        found = risk_scores(model, task, fold)
+        areas.append(auroc(found.scores, task.y[fold], ci=None).value)
+        gaps.append(found.order_sensitivity)
+    print(f"AUC by fold {np.round(areas, 3)}, mean {np.mean(areas):.3f}, order gap {np.round(gaps, 3)}")
+    assert np.mean(areas) >= 0.88
+    assert max(gaps) <= 0.2
 
 
 def test_the_shipped_model_knows_its_own_table() -> None:

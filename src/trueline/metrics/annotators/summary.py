@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +28,9 @@ from trueline.metrics.evaluate import evaluate
 from trueline.metrics.smooth_ece import SMOOTH_ECE
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.sample import IntArray
-from trueline.tasks.annotations import Reading
+
+if TYPE_CHECKING:
+    from trueline.tasks.annotations import Reading
 
 #: Reliabilities that are shown beside "each annotator counts once".
 SWEEP = (1.0, 3.0, 10.0, 30.0)
