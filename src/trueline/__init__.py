@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trueline import catalog
     from trueline.audits.distribution import audit_distribution
     from trueline.audits.incoherence import audit_errors
+    from trueline.capture.cluster import RayEngine
     from trueline.capture.planner import Plan
     from trueline.comparing import compare_runs
     from trueline.errors import TruelineError
@@ -37,6 +38,7 @@ _SOURCES = {
     "Item": "trueline.tasks.item",
     "Model": "trueline.models.base",
     "Plan": "trueline.capture.planner",
+    "RayEngine": "trueline.capture.cluster",
     "Run": "trueline.run",
     "Task": "trueline.tasks.item",
     "TruelineError": "trueline.errors",
@@ -63,6 +65,7 @@ __all__ = [
     "Item",
     "Model",
     "Plan",
+    "RayEngine",
     "Run",
     "Task",
     "TruelineError",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trueline.capture.cluster import ClusterModel
 from trueline.capture.engine import SHARD_ITEMS, capture
 from trueline.capture.planner import Plan
 from trueline.capture.progress import capture_progress
@@ -145,6 +146,8 @@ def check_cost(model: Model, max_cost: float | None) -> None:
     """Raise `InputError` for a limit that cannot be kept: no server, no prices, not above 0."""
     if max_cost is None:
         return
+    if isinstance(model, ClusterModel):
+        raise InputError("max_cost counts item by item, which only the local engine does; leave one of the two out")
     price = getattr(model, "price", None)
     if price is None:
         raise InputError(f"max_cost is for models behind a server; {model.uri} costs nothing")
@@ -163,9 +166,14 @@ def _capture(
     max_cost: float | None,
     shared: Mapping[str, Any],
 ) -> None:
-    """The engine that fits the model: batches for one in this process, many requests in flight for one behind a server."""
+    """The engine that fits the model: batches for one in this process, many requests in flight for one behind a server, or a cluster."""
     from trueline.models.server import ServerModel
 
+    if isinstance(model, ClusterModel):
+        from trueline.capture.distributed import capture_cluster
+
+        capture_cluster(model, task, made, run, batch_size=batch_size, **shared)
+        return
     if isinstance(model, ServerModel):
         from trueline.capture.remote import capture_remote
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trueline.capture.cluster import ClusterModel, RayEngine, load_engine, released
 from trueline.capture.needs import Needs
 from trueline.capture.planner import Plan, make_plan
 from trueline.capturing import Progress, capture_run, check_cost, default_out
@@ -44,12 +45,14 @@ def plan(
     reasoning: str | None = None,
     model_options: Mapping[str, object] | None = None,
     budget: str | None = None,
+    engine: str | RayEngine = "local",
 ) -> Plan:
     """What ``measure`` with the same arguments would do, without running the model; a server is asked one question: what it can do."""
-    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning)
     law = check_law(temperature, top_p, top_k)
-    asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
-    return _plan(asked_for, budget)
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning, engine)
+    with released(asked):
+        asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
+        return _plan(asked_for, budget)
 
 
 def measure(
@@ -74,6 +77,7 @@ def measure(
     max_cost: float | None = None,
     retry_failed: bool = False,
     budget: str | None = None,
+    engine: str | RayEngine = "local",
     allow_exec: bool = False,
     validate: bool = True,
     on_plan: Callable[[Plan], None] | None = None,
@@ -100,6 +104,7 @@ def measure(
     retry_failed : what failed in an earlier try is asked again, and takes the place of the error; what succeeded is not asked again.
     budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
         this process only): the estimators that fit are chosen, the others left out with the reason.
+    engine : ``"local"``, ``"ray"``, or a ``RayEngine``: worker processes of a cluster load the model, named by its URI, and answer shards.
     allow_exec : programs that the model wrote may be run to grade them, each isolated from this machine (``code:`` tasks).
     on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
 
@@ -113,19 +118,19 @@ def measure(
 
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning)
-    check_cost(asked, max_cost)
-    load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
     law = check_law(temperature, top_p, top_k)
-    directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
-    asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
-    made = _plan(asked_for, budget, batch_size, directory)
-    judges = _judges(made, chosen, equivalence, similarity)
-    if on_plan is not None:
-        on_plan(made)
-    shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
-    shared["retry_failed"] = retry_failed
-    run = capture_run(asked, chosen, made, out=directory.path, **shared)
+    loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning, engine)
+    load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
+    with released(asked):
+        check_cost(asked, max_cost)
+        directory = RunDirectory(out if out is not None else default_out(asked.uri, chosen.name))
+        asked_for = _Asked(asked, chosen, loaded, samples, (equivalence, similarity), law, max_new_tokens, estimators != "all")
+        made = _plan(asked_for, budget, batch_size, directory)
+        judges = _judges(made, chosen, equivalence, similarity)
+        if on_plan is not None:
+            on_plan(made)
+        shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
+        run = capture_run(asked, chosen, made, out=directory.path, retry_failed=retry_failed, **shared)
     every = estimators == "all" and budget is None
     names = "all" if every else made.estimators
     if retry_failed and names != "all":  # scores of before would stand beside answers that are new
@@ -172,6 +177,7 @@ def _load(
     limit: int | None,
     options: Mapping[str, object] | None,
     reasoning: str | None,
+    engine: str | RayEngine,
 ) -> tuple[dict[str, Estimator], Model, Task]:
     from trueline.estimators.loading import load_estimators
     from trueline.models.loading import load_model
@@ -184,7 +190,13 @@ def _load(
     load_splitter(chosen.reasoning)
     if options and not isinstance(model, str):
         raise InputError("model_options are for a model named by its URI; this one is loaded already")
-    asked = load_model(model, **(options or {})) if isinstance(model, str) else model
+    cluster = load_engine(engine)
+    if cluster is None:
+        asked = load_model(model, **(options or {})) if isinstance(model, str) else model
+    elif isinstance(model, str):
+        asked = ClusterModel(model, options or {}, cluster)
+    else:
+        raise InputError("the workers of a cluster load the model: name it by its URI, this one is loaded already")
     return loaded, asked, choose(chosen, limit)
 
 

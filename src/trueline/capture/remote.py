@@ -163,8 +163,8 @@ class _Capture:
         """Wait until fewer than ``most`` items are in hand; an error of one of them ends the capture."""
         while len(in_hand) >= most:
             finished, _ = await asyncio.wait(in_hand, return_when=asyncio.FIRST_COMPLETED)
-            in_hand -= finished
             for job in finished:
+                in_hand.discard(job)
                 job.result()
 
     async def _affordable(self, in_hand: set[asyncio.Task[None]]) -> bool:

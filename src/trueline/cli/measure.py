@@ -33,6 +33,11 @@ BudgetOption = Annotated[
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Ask again what failed in an earlier try of this command; what succeeded is kept.")
 ]
+Engine = Annotated[str, typer.Option(help="local, or ray: workers of a cluster load the model.")]
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option("--engine-option", "-E", metavar="NAME=VALUE", help="An option of the ray engine, such as workers=4. Repeatable."),
+]
 Reasoning = Annotated[
     str | None,
     typer.Option(
@@ -71,6 +76,8 @@ def measure(
     max_cost: MaxCost = None,
     retry_failed: RetryFailed = False,
     budget: BudgetOption = None,
+    engine: Engine = "local",
+    engine_option: EngineOption = None,
     allow_exec: AllowExec = False,
     json_: Json = False,
 ) -> None:
@@ -88,7 +95,7 @@ def measure(
     options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
     shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "similarity": similarity, "limit": limit}
     shared |= {"max_new_tokens": max_new_tokens, "model_options": options or None, "budget": budget}
-    shared |= {"temperature": temperature, "top_p": top_p, "top_k": top_k, "reasoning": reasoning}
+    shared |= {"engine": _engine(engine, engine_option), "temperature": temperature, "top_p": top_p, "top_k": top_k, "reasoning": reasoning}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
         print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
@@ -101,13 +108,19 @@ def measure(
     finish(run, json_)
 
 
-def options_of(given: list[str] | None) -> dict[str, object]:
+def _engine(name: str, options: list[str] | None) -> Any:
+    from trueline.capture.cluster import load_engine
+
+    return load_engine(name, **options_of(options, "--engine-option")) or "local"
+
+
+def options_of(given: list[str] | None, flag: str = "--model-option") -> dict[str, object]:
     """``NAME=VALUE`` options; a value is read as JSON where it is JSON, else as text."""
     options: dict[str, object] = {}
     for entry in given or ():
         name, equals, text = entry.partition("=")
         if not equals or not name.isidentifier():
-            raise InputError(f"--model-option {entry!r} must be NAME=VALUE")
+            raise InputError(f"{flag} {entry!r} must be NAME=VALUE")
         try:
             options[name] = json.loads(text)
         except ValueError:

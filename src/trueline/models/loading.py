@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +18,12 @@ def load_model(uri: str, **options: object) -> Model:
     ``options`` go to the scheme's loader, such as ``device`` and ``dtype`` of ``hf:`` (see ``trueline.models.local.load``).
     Raises ``InputError`` for an unknown scheme or option and ``ModelError`` for a model that cannot be loaded.
     """
+    loader, rest = find_loader(uri, options)
+    return loader(rest, **options)
+
+
+def find_loader(uri: str, options: Mapping[str, object]) -> tuple[Callable[..., Model], str]:
+    """The loader of a URI and what it is given beside ``options``; nothing is loaded. Raises ``InputError`` as ``load_model`` does."""
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme not in MODEL_SCHEMES:
         if Path(uri).expanduser().exists():
@@ -29,10 +35,10 @@ def load_model(uri: str, **options: object) -> Model:
     module, _, function = MODEL_SCHEMES[scheme].partition(":")
     loader = cast(Callable[..., Model], getattr(importlib.import_module(module), function))
     _check_options(uri, loader, options)
-    return loader(rest, **options)
+    return loader, rest
 
 
-def _check_options(uri: str, loader: Callable[..., Model], options: dict[str, object]) -> None:
+def _check_options(uri: str, loader: Callable[..., Model], options: Mapping[str, object]) -> None:
     import inspect
 
     parameters = inspect.signature(loader).parameters.values()

@@ -82,6 +82,12 @@ class ServerModel:
             self._seen = run_async(self._probe())
         return self._seen
 
+    def knowing(self, seen: Capabilities) -> ServerModel:
+        """The same model, which need not ask what its server can do."""
+        model = ServerModel(self.name, self.options, self.price)
+        model._seen = seen
+        return model
+
     @property
     def capabilities(self) -> frozenset[str]:
         """Names from ``Model.capabilities``; asks the server once."""
