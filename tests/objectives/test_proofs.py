@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from trueline.metrics import Miscalibration, accuracy, auroc, miscalibration_score, overfit_gap
+from trueline.metrics import CI, Miscalibration, accuracy, auroc, miscalibration_score, overfit_gap
 from trueline.metrics.scaling import log_softmax
 from trueline.objectives import ConfidenceCurriculum, ConfidenceLabelSmoothing
 from trueline.perception import max_softmax
@@ -67,7 +67,7 @@ def softmax(z: Any) -> Any:
 
 def heldout(data: Digits, model: Any) -> tuple[Miscalibration, float]:
     p, y = softmax(model(data.x[N_TRAIN:])), data.given[N_TRAIN:]
-    return miscalibration_score(p, y), accuracy(p.argmax(axis=1), y, ci=None).value
+    return miscalibration_score(p, y, ci=CI(n_boot=100)), accuracy(p.argmax(axis=1), y, ci=None).value
 
 
 @pytest.mark.slow
