@@ -64,6 +64,14 @@ def test_known_world(tmp_path: Path) -> None:
     assert "r = " in shown
 
 
+@pytest.mark.slow
+def test_uncertain_programs(tmp_path: Path) -> None:
+    shown = run_example("uncertain_programs", tmp_path)
+    assert "programs fail a test" in shown
+    assert "sample_vro(distance=ast_edit): Spearman -" in shown
+    assert (tmp_path / "out" / "quality.html").stat().st_size > 10_000
+
+
 def test_every_example_is_run() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert not [path.name for path in EXAMPLES.glob("*.py") if path.stem not in tested]

@@ -11,7 +11,7 @@ import pytest
 
 import trueline as tl
 from trueline import importing
-from trueline.errors import InputError
+from trueline.errors import InputError, TruncatedAnswers
 from trueline.tasks import Grade, generations
 from trueline.traces.schema import SCHEMA
 
@@ -338,3 +338,120 @@ def test_a_bad_line_among_clean_chunks(tmp_path: Path, monkeypatch: pytest.Monke
     run = tl.import_generations(tmp_path / "g.jsonl", tmp_path / "run", skip_bad=True)
     assert run.trace().table["draw"].to_pylist() == [0, 1, 2, 0, 1, 2, 0, 1, 0, 1, 2]
     assert run.items["item_id"].to_list() == ["i0", "i1", "i2", "i3"]
+
+
+# -- reasoning --------------------------------------------------------------------------------------------------------------
+
+THOUGHTS = [("Ann works at Axo. Axo is in Kelby.", "Kelby"), ("Ann works at Bix. Bix is in Kelby.", "Kelby"), ("Axo is in Rodo.", "Rodo")]
+
+
+def thinking_rows(column: str = "reasoning") -> list[dict[str, Any]]:
+    return [
+        {"item_id": item, "kind": "sample" if k else "greedy", column: thought, "text": answer, "reference": "Kelby"}
+        for item in ("a", "b")
+        for k, (thought, answer) in enumerate(THOUGHTS)
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_reasoning_has_a_column_of_its_own(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"g.{suffix}"
+    rows = thinking_rows("thought")
+    {
+        "jsonl": lambda: jsonl(path, rows),
+        "csv": lambda: pl.DataFrame(rows).write_csv(path),
+        "parquet": lambda: pl.DataFrame(rows).write_parquet(path),
+    }[suffix]()
+    run = tl.import_generations(path, tmp_path / "run", mapping={"reasoning": "thought"})
+    assert run.trace().table["reasoning"].to_pylist() == [t for t, _ in THOUGHTS] * 2
+    assert run.trace().table["text"].to_pylist() == [a for _, a in THOUGHTS] * 2
+    assert run.grades["correct"].to_list() == [True, True]
+    run.score(["race", "race_aa"])
+    assert run.scores["race"].is_finite().all()
+    with pytest.raises(InputError, match="no column 'thougt'"):
+        tl.import_generations(path, tmp_path / "other", mapping={"reasoning": "thougt"})
+
+
+def test_log_probs_of_reasoning_and_answer(tmp_path: Path) -> None:
+    rows = [{**row, "token_logprobs": [-0.5, -0.25], "reasoning_logprobs": [-1.0, -2.0, -3.0]} for row in thinking_rows()]
+    rows[1] = {k: v for k, v in rows[1].items() if k != "reasoning_logprobs"}
+    run = load(tmp_path, rows)
+    table = run.trace().table
+    assert table["reasoning_span"].to_pylist()[:2] == [[0, 3], None]
+    assert table["answer_start"].to_pylist()[:2] == [3, 0]
+    run.score(["sequence_nll", "sequence_nll(span=reasoning)", "drm"])
+    assert run.scores["sequence_nll"].to_list() == [0.75, 0.75]
+    assert run.scores["sequence_nll(span=reasoning)"].to_list() == [6.0, 6.0]
+    assert run.scores["drm"].is_finite().all()
+
+
+def test_reasoning_of_samples_in_one_row_an_item(tmp_path: Path) -> None:
+    row = {"id": "a", "question": "?", "reference": "Kelby", "samples": ["Kelby", "Rodo"], "sample_reasoning": ["x is y.", None]}
+    run = load(
+        tmp_path, [{**row, "greedy": "Kelby", "greedy_reasoning": "so.", "greedy_logprobs": [-1.0], "greedy_reasoning_logprobs": [-2.0]}]
+    )
+    table = run.trace().table
+    assert table["reasoning"].to_pylist() == ["so.", "x is y.", None]
+    assert table["token_logprobs"].to_pylist()[0] == [-2.0, -1.0]
+    assert table["answer_start"].to_pylist() == [1, None, None]
+
+
+def test_reasoning_inside_the_text_is_taken_out_when_asked(tmp_path: Path) -> None:
+    texts = ["<think>so</think> Rome", "Rome", "<think>and so on", None]
+    rows = [{"item_id": f"i{k}", "text": text, "reference": "Rome", "token_logprobs": [-1.0]} for k, text in enumerate(texts)]
+    path = jsonl(tmp_path / "g.jsonl", rows)
+    plain = tl.import_generations(path, tmp_path / "plain").trace().table
+    assert plain["text"].to_pylist() == texts
+    run = tl.import_generations(path, tmp_path / "run", reasoning="auto", grader="normalised")
+    table = run.trace().table
+    assert table["text"].to_pylist() == ["Rome", "Rome", None, None]
+    assert table["reasoning"].to_pylist() == ["so", None, "<think>and so on", None]
+    assert table["error"].to_pylist()[2] == "no answer: its reasoning never ends"
+    assert run.grades["correct"].to_list() == [True, True, None, None]
+    assert run.manifest["counts"]["failed"] == 2
+    with pytest.raises(InputError, match="thnik"):
+        tl.import_generations(path, tmp_path / "none", reasoning="thnik")
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"reasoning": "x", "reasoning_logprobs": [-1.0]}, "none of the answer"),
+        ({"reasoning_logprobs": [-1.0], "token_logprobs": [-1.0]}, "no reasoning"),
+        ({"reasoning": "x", "reasoning_logprobs": [0.5], "token_logprobs": [-1.0]}, "above 0"),
+    ],
+)
+def test_bad_reasoning_is_named_with_its_line(tmp_path: Path, extra: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"line 1: .*{message}"):
+        load(tmp_path, [{"item_id": "a", "text": "b", **extra}])
+
+
+def test_thoughts_without_an_end_have_no_answer(tmp_path: Path) -> None:
+    rows = [
+        {"item_id": "a", "text": "", "reasoning": "on and on", "finish_reason": "length"},
+        {"item_id": "b", "text": "x", "reasoning": "y"},
+    ]
+    run = load(tmp_path, rows)
+    assert run.trace().table["text"].to_pylist() == [None, "x"]
+    assert run.manifest["counts"]["failed"] == 1
+
+
+def test_cut_answers_of_a_file(tmp_path: Path) -> None:
+    rows = [
+        {"item_id": f"i{k}", "kind": "greedy", "text": "Rome", "reference": "Rome" if k % 2 else "Oslo", "token_logprobs": [-0.1 * k - 0.1],
+         "finish_reason": "length" if k == 3 else "stop"}
+        for k in range(20)
+    ]  # fmt: skip
+    run = load(tmp_path, rows)
+    run.score(["sequence_nll", "mean_nll"])
+    warned = run.validate(n_boot=20)["warnings"]
+    assert any("5% of the answers" in w and "sequence_nll (--truncated nan)" in w for w in warned)
+    run.score(["sequence_nll"], truncated="nan")
+    assert run.scores["sequence_nll"].is_nan().to_list() == [k == 3 for k in range(20)]
+    assert "cut at the token limit" in next(iter(run.score_info["sequence_nll"]["reasons"]))
+    assert not any("--truncated" in w for w in run.validate(n_boot=20)["warnings"])
+    with pytest.raises(TruncatedAnswers, match="'i3' is the first"):
+        run.score(["sequence_nll"], truncated="refuse")
+    run.score("all", truncated="refuse")
+    assert "cut at the token limit" in run.score_info["sequence_nll"]["left_out"]
+    assert "mean_nll" in run.scores.columns

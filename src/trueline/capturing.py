@@ -12,7 +12,7 @@ from typing import Any
 
 from trueline.capture.cluster import ClusterModel
 from trueline.capture.engine import SHARD_ITEMS, capture
-from trueline.capture.planner import Plan
+from trueline.capture.planner import N_ALTERNATIVES, Plan
 from trueline.capture.progress import capture_progress
 from trueline.capture.tally import tally
 from trueline.errors import InputError
@@ -21,6 +21,7 @@ from trueline.models.base import Model
 from trueline.run import Run
 from trueline.tasks.item import Task
 from trueline.traces.rundir import RunDirectory, check_same
+from trueline.traces.schema import PERTURBATIONS
 
 Progress = Callable[[str, int, int], None]
 
@@ -100,7 +101,13 @@ def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, A
 
 def _covers(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     lists = ("greedy_columns", "sample_columns", "probes", "hidden_depths")  # runs of older versions lack the last one
+    if _perturbs(new) and new.get("n_alternatives", N_ALTERNATIVES) > old.get("n_alternatives", N_ALTERNATIVES):
+        return False
     return all(set(new.get(k, ())) <= set(old.get(k, ())) for k in lists) and new["samples"] in (0, old["samples"])
+
+
+def _perturbs(captured: Mapping[str, Any]) -> bool:
+    return bool(set(captured.get("probes", ())) & set(PERTURBATIONS))
 
 
 def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
@@ -111,8 +118,10 @@ def _as_captured(made: Plan, captured: Mapping[str, Any]) -> Plan:
         sample_columns=made.needs.sample_columns | frozenset(captured["sample_columns"]),
         probes=made.needs.probes | frozenset(captured["probes"]),
         depths=made.needs.depths | frozenset(captured.get("hidden_depths", ())),
+        alternatives=captured.get("n_alternatives", N_ALTERNATIVES),
     )
-    return dataclasses.replace(made, needs=needs, n_samples=captured["samples"])
+    top_k = captured.get("top_k_alternatives") or made.top_k_alternatives
+    return dataclasses.replace(made, needs=needs, n_samples=captured["samples"], top_k_alternatives=top_k)
 
 
 def _manifest(task: Task, made: Plan, identity: dict[str, Any]) -> dict[str, Any]:

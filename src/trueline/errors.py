@@ -29,6 +29,10 @@ class LawError(InputError):
     """The generations were drawn under another sampling law than the estimator assumes."""
 
 
+class TruncatedAnswers(InputError):
+    """An estimator reads the probability of whole answers, some were cut at the limit of tokens, and it was asked to refuse those."""
+
+
 class SettingsMismatch(InputError):
     """A run directory holds results of other settings than those asked for now."""
 

@@ -19,11 +19,12 @@ from trueline.errors import InputError
 from trueline.grading import SCHEMA as GRADES
 from trueline.interop.logs import LOG_SUFFIXES, open_generations
 from trueline.items import items_table
-from trueline.tasks.generation_tables import GREEDY, SAMPLE, TABLE
+from trueline.tasks.generation_tables import GREEDY, SAMPLE, TABLE, with_reasoning
 from trueline.tasks.generations import Origin, Piece
 from trueline.tasks.graders import grade_all, load_grader
 from trueline.tasks.item import Grader, Item, Task
 from trueline.tasks.tables import BadLines, find_file
+from trueline.tasks.thinking import Splitter, load_splitter
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.schema import SCHEMA
 
@@ -46,6 +47,7 @@ def import_generations(
     samples: int | None = None,
     skip_bad: bool = False,
     grader: str | Grader | None = None,
+    reasoning: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Import a file of generations as a run, in pieces, so that it need not fit into memory.
@@ -56,14 +58,18 @@ def import_generations(
         ``.parquet`` file in one of two layouts.
         One row an item: ``samples`` (list of texts), and where known ``id``, ``question``, ``reference(s)``, ``cluster``,
         ``sample_logprobs`` (a list of token log-probs a sample, nats), ``greedy``, ``greedy_logprobs``, ``temperature``, ``correct`` (one
-        verdict for the answer, or one a sample). One row a generation: ``item_id``, ``text``, and where known ``draw``, ``kind`` (greedy or
-        sample), ``token_logprobs``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``finish_reason``, ``correct``; what concerns the item
-        (question, references, cluster) is taken from its first row. Lists in CSV cells are JSON.
+        verdict for the answer, or one a sample); of reasoning models ``sample_reasoning``, ``sample_reasoning_logprobs``,
+        ``greedy_reasoning``, ``greedy_reasoning_logprobs``. One row a generation: ``item_id``, ``text``, and where known ``draw``, ``kind``
+        (greedy or sample), ``token_logprobs``, ``reasoning`` (what came before the answer), ``reasoning_logprobs``, ``temperature``,
+        ``top_p``, ``top_k``, ``seed``, ``finish_reason``, ``correct``; what concerns the item (question, references, cluster) is taken from
+        its first row. Lists in CSV cells are JSON.
     out : run directory; must not hold a run yet.
     mapping : role -> column for other names; of logs the roles are ``interop.logs.LOG_ROLES``.
     samples : keep the first so many samples of an item (by ``draw``).
     skip_bad : leave out unusable rows; their number goes into the manifest's ``notes``.
     grader : judges the answers (the greedy one, else sample 0). Default: the file's own verdicts, else ``contains``.
+    reasoning : how it is told from the answer inside a text: ``auto`` (``<think>`` tags where there are some), ``think``,
+        ``tags:OPEN,CLOSE``, ``cot``, ``regex:PATTERN``. Default: texts are answers, reasoning stands in a column of its own.
     progress : called with ("rows", rows read, 0).
 
     Raises
@@ -81,13 +87,14 @@ def import_generations(
     generations: Generations = open_generations(source, mapping, bad)
     spec = grader or ("given" if generations.labelled else DEFAULT_GRADER)
     judge = None if spec == "given" else load_grader(spec, Task(str(path), [Item("", "")]))
+    splitter = None if reasoning in (None, "none") else load_splitter(str(reasoning))
     directory = RunDirectory(out)
     with directory.lock():
         _claim(directory)
-        importer = _Importer(directory, samples, judge)
+        importer = _Importer(directory, samples, judge, splitter)
         if not importer.take(generations, progress):
             _clear(directory)
-            importer = _Importer(directory, samples, judge, scattered=True)
+            importer = _Importer(directory, samples, judge, splitter, scattered=True)
             bad.count, bad.shown = 0, []
             importer.take(generations, progress)
             importer.regroup()
@@ -121,6 +128,7 @@ class _Importer:
     directory: RunDirectory
     samples: int | None
     judge: Grader | None
+    splitter: Splitter | None = None
     scattered: bool = False
     n_items: int = 0
     n_shards: int = 0
@@ -199,7 +207,7 @@ class _Importer:
             path.unlink()
 
     def _store(self, table: pa.Table, items: Mapping[str, Item]) -> None:
-        table = _ordered(table, self.samples)
+        table = with_reasoning(_ordered(table, self.samples), self.splitter)
         self.directory.write_shard(self.n_shards, table.select(SCHEMA.names))
         self.n_shards += 1
         self.grades.append(_given_grades(table) if self.judge is None else _judged(table, items, self.judge))

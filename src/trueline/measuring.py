@@ -24,6 +24,7 @@ from trueline.traces.rundir import RunDirectory
 if TYPE_CHECKING:
     from trueline.estimators.equivalence.base import Equivalence
     from trueline.estimators.similarity import Similarity
+    from trueline.scoring import Truncated
 
 #: Who says that answers mean the same, and how alike texts are.
 Judges = tuple["str | Equivalence | None", "str | Similarity | None"]
@@ -79,6 +80,7 @@ def measure(
     budget: str | None = None,
     engine: str | RayEngine = "local",
     allow_exec: bool = False,
+    truncated: Truncated = "keep",
     validate: bool = True,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
@@ -106,6 +108,7 @@ def measure(
         this process only): the estimators that fit are chosen, the others left out with the reason.
     engine : ``"local"``, ``"ray"``, or a ``RayEngine``: worker processes of a cluster load the model, named by its URI, and answer shards.
     allow_exec : programs that the model wrote may be run to grade them, each isolated from this machine (``code:`` tasks).
+    truncated : ``keep``, ``nan`` or ``refuse``: answers that were cut at ``max_new_tokens``, see ``Run.score``.
     on_plan : called with the plan before the model is asked anything. progress : called with (step, done, total).
 
     Raises
@@ -135,7 +138,7 @@ def measure(
     names = "all" if every else made.estimators
     if retry_failed and names != "all":  # scores of before would stand beside answers that are new
         names = tuple(dict.fromkeys([*names, *(name for name, entry in run.score_info.items() if "left_out" not in entry)]))
-    return _evaluated(run, names, judges, validate, lambda: run.grade(grader, allow_exec=allow_exec))
+    return _evaluated(run, names, judges, truncated, validate, lambda: run.grade(grader, allow_exec=allow_exec))
 
 
 def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, similarity: str | Similarity | None) -> Judges:
@@ -149,10 +152,12 @@ def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, simil
     return equivalence, similarity
 
 
-def _evaluated(run: Run, estimators: str | Sequence[str], judges: Judges, validate: bool, grade: Callable[[], object]) -> Run:
+def _evaluated(
+    run: Run, estimators: str | Sequence[str], judges: Judges, truncated: Truncated, validate: bool, grade: Callable[[], object]
+) -> Run:
     scored = bool(estimators)  # a capture to fit on may have nothing to score
     if scored:
-        run.score(estimators, equivalence=judges[0], similarity=judges[1])
+        run.score(estimators, equivalence=judges[0], similarity=judges[1], truncated=truncated)
     grade()
     if scored and validate:
         run.validate()

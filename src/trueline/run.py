@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from trueline.estimators.equivalence.base import Equivalence
     from trueline.estimators.similarity import Similarity
+    from trueline.scoring import Truncated
 
 #: Rows held in memory at once while scoring and grading.
 BLOCK_ROWS = 50_000
@@ -142,6 +143,7 @@ class Run:
         *,
         equivalence: str | Equivalence | None = None,
         similarity: str | Similarity | None = None,
+        truncated: Truncated = "keep",
         replace: bool = False,
     ) -> pl.DataFrame:
         """Compute scores from the stored trace, without the model, and add them to ``scores.parquet``.
@@ -149,7 +151,9 @@ class Run:
         estimators: ``"all"`` (what the trace cannot serve is left out with its reason) or names, which must all be served.
         equivalence: judge of same meaning, by name or loaded; default: the run's own, else ``oracle`` on a known world and ``normalised``
         elsewhere. similarity: ``char3``, ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR``, or loaded; default: the run's own, else
-        ``char3``. replace: forget earlier scores first.
+        ``char3``. truncated: what becomes of an answer that was cut at the limit of tokens where an estimator reads the probability of a
+        whole one: ``keep`` (the score of its beginning; warned of above 1 %), ``nan`` (a missing score with the reason), ``refuse`` (the
+        estimator, with the reason). replace: forget earlier scores first.
         """
         from trueline.estimators.base import AsksPairs
         from trueline.estimators.equivalence.base import PairJudge
@@ -176,8 +180,10 @@ class Run:
                 PairCache(self.path / "judgements.sqlite" if own or isinstance(judge, PairJudge) else None) as cache,
                 SimilarityCache(self.path / "similarities.sqlite" if alike is not None and alike.kept else None) as kept,
             ):
-                scores = score_blocks(blocks, chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all")
-            self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace)
+                scores = score_blocks(
+                    blocks, chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all", truncated=truncated
+                )
+            self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace, truncated)
         return self.scores
 
     def grade(self, grader: str | None = None, *, allow_exec: bool = False) -> pl.DataFrame:
@@ -220,7 +226,9 @@ class Run:
             raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
         return self.directory.read_table(name)
 
-    def _store_scores(self, scores: Any, chosen: dict[str, Estimator], judge: str | None, alike: str | None, replace: bool) -> None:
+    def _store_scores(
+        self, scores: Any, chosen: dict[str, Estimator], judge: str | None, alike: str | None, replace: bool, truncated: str
+    ) -> None:
         old = None if replace or not (self.path / "scores.parquet").exists() else self.directory.read_table("scores.parquet")
         table, info = scores.table(old), {} if replace else self.score_info
         added = 0 if old is None else len(set(scores.item_ids) - set(old["item_id"].to_pylist()))
@@ -236,6 +244,7 @@ class Run:
                 "similarity": alike if chosen[name].needs.similarity else None,
                 "n_missing": int(sum(reasons.values())),
                 "reasons": reasons,
+                **({"n_truncated": cut, "truncated": truncated} if (cut := scores.truncated.get(name, 0)) else {}),
                 **({"notes": list(notes)} if (notes := getattr(chosen[name], "notes", ())) else {}),
             }
         for name, reason in scores.left_out.items():

@@ -203,7 +203,9 @@ def warnings(run: Run, truth: Truth, table: Mapping[str, Any]) -> list[str]:
     n = len(truth.item_ids)
     if counts.get("generations") and counts.get("truncated", 0) > MUCH_TRUNCATED * counts["generations"]:
         share = counts["truncated"] / counts["generations"]
-        found.append(f"{share:.0%} of the answers hit the token limit; without their end they look more certain than they are.")
+        whole = sorted(name for name, entry in run.score_info.items() if entry.get("n_truncated") and entry.get("truncated") == "keep")
+        known = f" Scores of whole answers are those of their beginnings: {', '.join(whole[:8])} (--truncated nan)." if whole else ""
+        found.append(f"{share:.0%} of the answers hit the token limit; without their end they look more certain than they are.{known}")
     if counts.get("failed"):
         found.append(f"{counts['failed']} of {n} items have a failed generation.")
     ungraded = int(np.isnan(truth.correct).sum())

@@ -13,6 +13,7 @@ from trueline.audits.quality import audit_quality, quality_of
 from trueline.errors import InputError
 from trueline.importing import import_generations
 from trueline.metrics import pearson
+from trueline.reports.quality import render_quality
 from trueline.run import Run
 from trueline.stats import CI
 
@@ -106,4 +107,22 @@ def test_the_command(tmp_path: Path) -> None:
     assert "Holm over 6 tests" in shown.output or "Holm over 4 tests" in shown.output
     asked = CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "run"), "--n-boot", "100", "--json"])
     assert json.loads(asked.stdout)["n"] == 24
+    page = tmp_path / "page"
+    page.mkdir()
+    written = CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "run"), "--n-boot", "100", "--html", str(page)])
+    assert written.exit_code == 0, written.output
+    assert (page / "quality.html").stat().st_size > 10_000
     assert CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "none")]).exit_code == 2
+
+
+def test_the_page(tmp_path: Path) -> None:
+    document = audit_quality(run_of(tmp_path, n=40), ci=FEW).to_json()
+    hostile = {**document, "run": "<script>alert(1)</script>", "scores": {"<b>score</b>": next(iter(document["scores"].values()))}}
+    page = render_quality(hostile)
+    assert "&lt;b&gt;score&lt;/b&gt;" in page
+    assert "<script" not in page
+    assert "<svg" in page
+    none = {**document, "run": "r", "n_low": 0}
+    assert "No answer is of low quality" in render_quality(none)
+    with pytest.raises(InputError, match="not the record of a quality audit"):
+        render_quality({"audit": "errors"})

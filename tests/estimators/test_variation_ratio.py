@@ -83,6 +83,22 @@ def test_perturbed_answers_are_scored_at_their_point(point: str) -> None:
         PerturbVR(point).score(trace_of("x", ["x", "y"]))
 
 
+def test_the_number_of_alternatives_is_a_choice() -> None:
+    kind = "perturb_max_entropy"
+    trace = trace_of("a", ["a", "b", "b", "b", "b", "b"], kind)
+    assert PerturbVRO(distance="exact", n_alternatives=1).score(trace)[0] == 0
+    assert PerturbVRO(distance="exact", n_alternatives=2).score(trace)[0] == 0.5
+    assert PerturbVRO(distance="exact").score(trace)[0] == 0.75
+    assert PerturbVRO(distance="exact", n_alternatives=6).score(trace)[0] == pytest.approx(5 / 6)
+    assert PerturbVR(distance="exact", n_alternatives=2).score(trace)[0] == 1
+    with pytest.raises(MissingTraceField, match="holds 6 alternatives"):
+        PerturbVRO(n_alternatives=7).score(trace)
+    assert load_estimator("perturb_vr_max_entropy(n_alternatives=8)")[1].needs.alternatives == 8
+    for make, least in ((PerturbVR, 1), (PerturbVRO, 0)):
+        with pytest.raises(InputError, match="n_alternatives is"):
+            make(n_alternatives=least)
+
+
 def test_settings_by_name() -> None:
     _, estimator = load_estimator("sample_vro(distance=rouge1)")
     assert estimator == SampleVRO(distance="rouge1")

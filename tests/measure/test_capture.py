@@ -86,6 +86,22 @@ def test_perturbations_are_planned_and_asked_for_by_name_only():
         make_plan(capabilities=LawModel.capabilities, needs=needs, strict=True, **settings)
 
 
+def test_the_number_of_alternatives_is_planned():
+    able = LawModel.capabilities | {"prefix_continuation"}
+    settings = {"model": "m", "task": "t", "n_items": 10, "n_samples": 0, "law": SamplingLaw(), "max_new_tokens": 8, "judge": None}
+
+    def planned(n):
+        needs = {"p": Needs(probes=frozenset({"perturb_max_entropy"}), alternatives=n)}
+        return make_plan(capabilities=able, needs=needs, strict=True, **settings)
+
+    assert planned(12).calls["perturbed_decodes_at_most"] == 10 * 12
+    assert planned(12).top_k_alternatives == 17  # room for the token itself, and for tokens that are passed over
+    assert planned(4).top_k_alternatives == 15
+    assert planned(12).captured()["n_alternatives"] == 12
+    assert "n_alternatives" not in planned(4).captured()
+    assert union([Needs(alternatives=4), Needs(alternatives=8, whole=frozenset({"greedy"}))]).alternatives == 8
+
+
 def test_finished_shards_are_not_asked_again(tmp_path):
     task = make_task(10)
     run = RunDirectory(tmp_path / "run")

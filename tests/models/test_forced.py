@@ -103,6 +103,15 @@ def test_perturbed_answers_start_as_the_greedy_one_and_part_at_the_point(make_mo
             assert [line["tokens"][at] for line in lines] == best
 
 
+def test_more_alternatives_begin_with_the_same_ones(make_model: MakeModel) -> None:
+    model = make_model()
+    answers = [(p, r.greedy) for p, r in zip(prompts(), model.generate([GenerationRequest(p) for p in prompts()], SETTINGS), strict=True)]
+    four, six = (perturb(model, answers, PERTURBATIONS[:1], SETTINGS, n)[PERTURBATIONS[0]] for n in (4, 6))
+    for few, many in zip(four, six, strict=True):
+        assert len(many) == 6
+        assert [line["text"] for line in many[:4]] == [line["text"] for line in few]
+
+
 def test_points_that_coincide_are_decoded_once(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     (result,) = model.generate([GenerationRequest(Prompt(text="x"))], GenerationSettings(1, greedy_columns=SETTINGS.greedy_columns))

@@ -40,7 +40,10 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class QualityAudit:
-    """The table. quality: where the quality of an answer comes from; n_tests: correlations that Holm's correction runs over."""
+    """The table.
+
+    quality: where the quality of an answer comes from. n_tests: correlations that Holm's correction runs over. level: of the intervals.
+    """
 
     quality: str
     threshold: float
@@ -49,11 +52,14 @@ class QualityAudit:
     n_low: int
     n_tests: int
     rows: tuple[QualityRow, ...]
+    level: float = 0.95
+    model: str = ""
+    task: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The table as JSON; what is undefined is null."""
-        head = {k: getattr(self, k) for k in ("quality", "threshold", "n", "n_missing", "n_low", "n_tests")}
-        return {**head, "scores": {row.name: _row_json(row) for row in self.rows}}
+        head = {k: getattr(self, k) for k in ("quality", "threshold", "n", "n_missing", "n_low", "n_tests", "level", "model", "task")}
+        return {"audit": "quality", **head, "scores": {row.name: _row_json(row) for row in self.rows}}
 
 
 def audit_quality(
@@ -97,7 +103,9 @@ def audit_quality(
         for k, (name, (e, *_)) in enumerate(zip(names, found, strict=True))
     )
     n_tests = sum(math.isfinite(p) for p in adjusted)
-    return QualityAudit(quality, cut, int(usable.sum()), int((~usable).sum()), int((y[usable] < cut).sum()), n_tests, rows)
+    manifest = run.manifest
+    counts = int(usable.sum()), int((~usable).sum()), int((y[usable] < cut).sum())
+    return QualityAudit(quality, cut, *counts, n_tests, rows, settings.level, manifest["model"]["uri"], manifest["task"]["name"])
 
 
 def quality_of(run: Run, quality: str = "graded") -> NDArray[np.float64]:

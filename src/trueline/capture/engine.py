@@ -116,7 +116,7 @@ def capture_items(
             probes[name] = [[row] for row in _probe(name, model, task, items, results, settings, for_replies(splitter))]
     if plan.perturbations:
         answers = [(request.prompt, answered(result)) for request, result in zip(requests, results, strict=True)]
-        perturbed = perturb(model, answers, plan.perturbations, settings)
+        perturbed = perturb(model, answers, plan.perturbations, settings, plan.n_alternatives)
         probes |= {kind: [[answer_alone(row, splitter) for row in part] for part in found] for kind, found in perturbed.items()}
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):

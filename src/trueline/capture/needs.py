@@ -30,6 +30,9 @@ class Needs:
     depths: relative depths in [0, 1] of the layers whose hidden states are wanted (columns ``hidden_*``).
     probes: from ``PROBES``; a perturbation brings the greedy columns that it reads along (``Plan.greedy_columns``).
     answer: any answer text will do (greedy, else the first sample).
+    alternatives: tokens that replace one in a perturbation; 0: none is wanted.
+    whole: kinds of rows ("greedy", "sample") whose answers must have come to their end: the score reads the probability of a whole answer,
+    and of one that was cut at the limit of tokens only that of its beginning is known.
     """
 
     greedy: frozenset[str] = frozenset()
@@ -43,6 +46,8 @@ class Needs:
     unfitted: bool = False
     similarity: frozenset[str] = frozenset()
     lacking: str = ""
+    alternatives: int = 0
+    whole: frozenset[str] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -57,6 +62,8 @@ class Needs:
             self.unfitted or other.unfitted,
             self.similarity | other.similarity,
             self.lacking or other.lacking,
+            max(self.alternatives, other.alternatives),
+            self.whole | other.whole,
         )
 
 

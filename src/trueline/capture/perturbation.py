@@ -45,7 +45,11 @@ def alternatives(ranked: Sequence[int], chosen: int, drop: Collection[int] = (),
 
 
 def perturb(
-    model: Model, answers: Sequence[tuple[Prompt, Generation | None]], kinds: Sequence[str], settings: GenerationSettings
+    model: Model,
+    answers: Sequence[tuple[Prompt, Generation | None]],
+    kinds: Sequence[str],
+    settings: GenerationSettings,
+    n_alternatives: int = N_ALTERNATIVES,
 ) -> dict[str, list[list[dict[str, Any]]]]:
     """Trace rows of every kind for every answer: kind -> item -> rows, one an alternative, best first.
 
@@ -53,7 +57,7 @@ def perturb(
     Points that coincide share their continuations, and all continuations of one item share its prefill. An answer that cannot be
     perturbed gets one row with ``error``.
     """
-    plans = [_plan(generation, kinds, getattr(model, "drop_token_ids", frozenset())) for _, generation in answers]
+    plans = [_plan(generation, kinds, getattr(model, "drop_token_ids", frozenset()), n_alternatives) for _, generation in answers]
     forced = [sorted({tokens for _, lines in plan.values() for tokens in lines}) for plan in plans]
     asked = [k for k, lines in enumerate(forced) if lines]
     requests = [GenerationRequest(answers[k][0], greedy=False, forced=tuple(forced[k])) for k in asked]
@@ -80,7 +84,9 @@ def _why(generation: Generation | None) -> str:
     return "nothing to replace: the greedy answer has no token" if not generation.tokens else "no alternative to the token"
 
 
-def _plan(generation: Generation | None, kinds: Sequence[str], drop: Collection[int]) -> dict[str, tuple[int, list[tuple[int, ...]]]]:
+def _plan(
+    generation: Generation | None, kinds: Sequence[str], drop: Collection[int], n: int
+) -> dict[str, tuple[int, list[tuple[int, ...]]]]:
     """Kind -> position and the beginnings to go on from; empty where there is nothing to replace."""
     if generation is None or not generation.tokens:
         return {}
@@ -92,7 +98,7 @@ def _plan(generation: Generation | None, kinds: Sequence[str], drop: Collection[
         possible = np.isfinite(generation.topk_logprobs[at])
         ranked = generation.topk_ids[at][possible].tolist()
         head = tuple(generation.tokens[:at])
-        found[kind] = (at, [(*head, token) for token in alternatives(ranked, generation.tokens[at], drop)])
+        found[kind] = (at, [(*head, token) for token in alternatives(ranked, generation.tokens[at], drop, n)])
     return found
 
 

@@ -20,8 +20,13 @@ _TOP_TWO = {"token_max_logp", "token_second_logp"}
 #: Columns that cost one more pass over an answer's tokens, on the cache of its prompt.
 _ANSWER_PASS = frozenset({"hidden_last", "hidden_mean", "attn_prev", "attn_diag_logsum"})
 
-#: Alternatives that replace a token, at most.
+#: Alternatives that replace a token, at most, unless an estimator asks for more or fewer.
 N_ALTERNATIVES = 4
+#: Most likely tokens kept beyond the alternatives: the token itself, and padding and role tokens that are passed over.
+_SPARE = 5
+
+#: Most likely tokens kept of each step.
+TOP_K = 15
 
 _ASKED_FOR = "it costs further prompts or answers an item and is left out of 'all'; name it to capture it"
 _UNFITTED = "it is trained and not fitted: named, it is captured for but not scored; give name(fit=RUN), a graded run with other items"
@@ -49,7 +54,7 @@ class Plan:
     max_new_tokens: int
     judge: str | None
     similarity: str | None = None
-    top_k_alternatives: int = 15
+    top_k_alternatives: int = TOP_K
     shape: ModelShape | None = None
     budget: str | None = None
     reasoning: str = "auto"
@@ -65,6 +70,11 @@ class Plan:
     def perturbations(self) -> tuple[str, ...]:
         """Points at which a token of the greedy answer is replaced, as kinds of rows."""
         return tuple(sorted(self.needs.probes & set(PERTURBATIONS)))
+
+    @property
+    def n_alternatives(self) -> int:
+        """Tokens that replace one in a perturbation."""
+        return self.needs.alternatives or N_ALTERNATIVES
 
     @property
     def sample_columns(self) -> frozenset[str]:
@@ -103,7 +113,7 @@ class Plan:
             else:
                 calls[f"probe_{probe}"] = n
         if self.perturbations:  # points that coincide share their continuations
-            calls["perturbed_decodes_at_most"] = n * N_ALTERNATIVES * len(self.perturbations)
+            calls["perturbed_decodes_at_most"] = n * self.n_alternatives * len(self.perturbations)
         answers = n * bool(self.greedy_columns & _ANSWER_PASS) + n * m * bool(self.sample_columns & _ANSWER_PASS)
         forwards = {
             "forwards_prior": n * ("prior_logprobs" in self.greedy_columns),
@@ -142,6 +152,8 @@ class Plan:
             "samples": self.n_samples,
             "top_k_alternatives": self.top_k_alternatives if "topk" in self.greedy_columns | self.sample_columns else 0,
             "hidden_depths": list(self.hidden_depths),
+            # runs made before there was a choice go on
+            **({"n_alternatives": n} if self.perturbations and (n := self.n_alternatives) != N_ALTERNATIVES else {}),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -236,6 +248,7 @@ def make_plan(
         shape=shape,
         reasoning=reasoning,
         decoding=decoding,
+        top_k_alternatives=max(TOP_K, total.alternatives + _SPARE),
     )
 
 

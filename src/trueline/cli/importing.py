@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trueline.cli.measure import Reasoning
 from trueline.cli.progress import progress
 from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, say
 
@@ -25,13 +26,14 @@ def import_(
     skip_bad: SkipBad = False,
     grader: Annotated[str | None, typer.Option(help="How answers are graded when the file gives no labels.")] = None,
     estimators: Annotated[str, typer.Option(help="Scores to compute at once: all, none, or names with commas.")] = "all",
+    reasoning: Reasoning = None,
     equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, nli:PATH, llm:MODEL.")] = None,
     json_: Json = False,
 ) -> None:
     """Turn sampled texts, with or without log-probs, into a run that every later command reads.
 
-    One row an item: id, question, reference, samples (list of texts), sample_logprobs, greedy, greedy_logprobs, correct.
-    One row a generation: item_id, text, draw, kind, token_logprobs, correct.
+    One row an item: id, question, reference, samples (list of texts), sample_logprobs, sample_reasoning, greedy, greedy_logprobs,
+    greedy_reasoning, correct. One row a generation: item_id, text, reasoning, draw, kind, token_logprobs, correct.
     A log: --map says which score is the verdict (correct=NAME), and cluster, confidence, question, text.
 
     Example: trueline import answers.jsonl --out runs/answers --samples 10
@@ -40,8 +42,9 @@ def import_(
 
     with progress() as step:
         run = import_generations(
-            generations, out_, mapping=mapping_of(mapping) or None, samples=samples, skip_bad=skip_bad, grader=grader, progress=step
-        )
+            generations, out_, mapping=mapping_of(mapping) or None, samples=samples, skip_bad=skip_bad, grader=grader,
+            reasoning=reasoning, progress=step,
+        )  # fmt: skip
         if estimators != "none":
             run.score(estimators, equivalence=equivalence)
     manifest = run.manifest

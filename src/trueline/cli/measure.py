@@ -9,7 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.progress import progress
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Alike, Json, Mapped, SkipBad, mapping_of, out, plain, print_json, print_metrics, say
+from trueline.cli.terminal import (
+    EXIT_FAILED_ITEMS,
+    Alike,
+    Json,
+    Mapped,
+    SkipBad,
+    TruncatedOption,
+    mapping_of,
+    out,
+    plain,
+    print_json,
+    print_metrics,
+    say,
+)
 from trueline.errors import InputError
 
 ModelArgument = Annotated[
@@ -79,6 +92,7 @@ def measure(
     engine: Engine = "local",
     engine_option: EngineOption = None,
     allow_exec: AllowExec = False,
+    truncated: TruncatedOption = "keep",
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -102,7 +116,7 @@ def measure(
         return
     show_plan = None if json_ else lambda made: out().print(plain_lines(str(made)))
     shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "retry_failed": retry_failed}
-    shared |= {"allow_exec": allow_exec, "on_plan": show_plan}
+    shared |= {"allow_exec": allow_exec, "truncated": truncated, "on_plan": show_plan}
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
     finish(run, json_)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Alike, Json, bare_table, left_out_lines, out, plain, print_json
+from trueline.cli.terminal import Alike, Json, TruncatedOption, bare_table, left_out_lines, out, plain, print_json
 
 
 def score(
@@ -16,6 +16,7 @@ def score(
     estimators: Annotated[str, typer.Option(help="all (that the trace serves), or names with commas.")] = "all",
     equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, oracle, nli:PATH, llm:MODEL.")] = None,
     similarity: Alike = None,
+    truncated: TruncatedOption = "keep",
     json_: Json = False,
 ) -> None:
     """Compute more scores from what a run captured; no model is asked.
@@ -25,7 +26,8 @@ def score(
     from trueline.run import open_run
 
     opened = open_run(run)
-    frame = opened.score(estimators, equivalence=equivalence, similarity=similarity)
+    settings: dict[str, Any] = {"equivalence": equivalence, "similarity": similarity, "truncated": truncated}
+    frame = opened.score(estimators, **settings)
     info = opened.score_info
     summary = {name: {**_summary(frame[name].to_list()), **info.get(name, {})} for name in frame.columns if name != "item_id"}
     left_out = {name: entry["left_out"] for name, entry in info.items() if "left_out" in entry}

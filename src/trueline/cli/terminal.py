@@ -35,6 +35,13 @@ Mapped = Annotated[
 Alike = Annotated[
     str | None, typer.Option("--similarity", help="How alike texts are: char3 (spelling), cross:DIR, encoder:DIR, bertscore:DIR.")
 ]
+TruncatedOption = Annotated[
+    str,
+    typer.Option(
+        "--truncated",
+        help="Answers cut at the token limit, for scores of whole answers: keep (the score of the beginning), nan (missing), refuse.",
+    ),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that cannot be used; they are counted and named.")]
 
 

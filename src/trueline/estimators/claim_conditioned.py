@@ -45,7 +45,7 @@ class CCP:
     def needs(self) -> Needs:
         """The greedy tokens with alternatives and their texts, and the verdicts on the swaps."""
         columns = frozenset({"token_logprobs", "token_texts", "topk_logprobs", "topk_texts"})
-        return Needs(greedy=columns, equivalence=frozenset({"alternatives"}))
+        return Needs(greedy=columns, equivalence=frozenset({"alternatives"}), whole=frozenset({"greedy"}))
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64; NaN for an answer without text. Raises ``MissingTraceField``, ``EmptySequenceError``, ``InputError``."""

@@ -40,7 +40,8 @@ class CoCoA:
         """The greedy answer, two samples, and the similarities between them."""
         column = "token_entropy" if self.base == "mte" else "token_logprobs"
         text = frozenset({"text"})
-        return Needs(greedy=text | {column}, samples=2, sample_columns=text, similarity=frozenset({"greedy_samples"}))
+        whole = frozenset({"greedy"}) if self.base == "msp" else frozenset[str]()
+        return Needs(greedy=text | {column}, samples=2, sample_columns=text, similarity=frozenset({"greedy_samples"}), whole=whole)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64; NaN without a greedy answer or with fewer than 2 samples. Raises ``MissingTraceField``, ``InputError``."""

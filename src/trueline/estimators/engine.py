@@ -91,6 +91,16 @@ def missing_reasons(trace: Trace, estimator: Estimator, scores: NDArray[np.float
     return dict(Counter(str(r) for r in reason[missing]))
 
 
+def cut_items(trace: Trace, kinds: Iterable[str]) -> NDArray[np.bool_]:
+    """(n_items,) bool: items with an answer of these kinds that was cut at the limit of tokens (any of its samples)."""
+    found = np.zeros(trace.n_items, dtype=bool)
+    for kind in kinds:
+        rows = trace.generations(kind)
+        if len(rows) and rows.has("finish_reason"):
+            found[rows.item[np.array([reason == "length" for reason in rows.strings("finish_reason")], dtype=bool)]] = True
+    return found
+
+
 def _filled(rows: Generations, column: str) -> NDArray[np.bool_]:
     """(n_rows,) bool: neither null nor an empty list."""
     import pyarrow as pa

@@ -30,7 +30,8 @@ class PredictiveEntropy:
     @property
     def needs(self) -> Needs:
         """Two samples with log-probs, under the model's own law."""
-        return Needs(samples=2, sample_columns=frozenset({"token_logprobs"}), model_law=not self.any_law)
+        whole = frozenset[str]() if self.length_normalize else frozenset({"sample"})
+        return Needs(samples=2, sample_columns=frozenset({"token_logprobs"}), model_law=not self.any_law, whole=whole)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64 nats; NaN for an item with fewer than 2 usable samples.

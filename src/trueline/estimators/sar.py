@@ -54,7 +54,8 @@ class SentSAR:
     @property
     def needs(self) -> Needs:
         """Two samples with log-probs and the similarities among them."""
-        return Needs(samples=2, sample_columns=frozenset({"text", "token_logprobs"}), similarity=frozenset({"samples"}))
+        columns = frozenset({"text", "token_logprobs"})
+        return Needs(samples=2, sample_columns=columns, similarity=frozenset({"samples"}), whole=frozenset({"sample"}))
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64 nats; NaN for an item with fewer than 2 samples. Raises ``MissingTraceField``, ``InputError``."""

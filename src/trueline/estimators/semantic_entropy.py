@@ -79,9 +79,11 @@ class SemanticEntropy:
         columns = {"text"} if self.weights == "count" else {"text", "token_logprobs"}
         if self.compat == "uqlm":
             both, verdicts = frozenset(columns), frozenset({"samples", "greedy_samples"})
-            return Needs(greedy=both, samples=2, sample_columns=both, equivalence=verdicts)
+            whole = frozenset({"greedy", "sample"} if self.weights == "logprob" else ())
+            return Needs(greedy=both, samples=2, sample_columns=both, equivalence=verdicts, whole=whole)
         law = self._monte_carlo and not self.any_law
-        return Needs(samples=2, sample_columns=frozenset(columns), equivalence=frozenset({"samples"}), model_law=law)
+        whole = _whole(self.weights, self.length_normalize)
+        return Needs(samples=2, sample_columns=frozenset(columns), equivalence=frozenset({"samples"}), model_law=law, whole=whole)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64 nats; NaN for an item with fewer than 2 usable samples.
@@ -133,6 +135,11 @@ def _uqlm(trace: Trace, weights: Weights, on_empty: OnEmpty) -> NDArray[np.float
     return score
 
 
+def _whole(weights: Weights, length_normalize: bool) -> frozenset[str]:
+    """Sums of log-probs are those of whole samples."""
+    return frozenset({"sample"}) if weights == "logprob" and not length_normalize else frozenset()
+
+
 @dataclass(frozen=True)
 class MaxClusterProbability:
     """1 - the largest cluster probability: the semantic analogue of 1 - max p; in [0, 1). ``weights``: count shares or summed exp(l_n)."""
@@ -151,7 +158,8 @@ class MaxClusterProbability:
     def needs(self) -> Needs:
         """Two samples and verdicts among them; log-probs for ``weights="logprob"``."""
         columns = {"text"} if self.weights == "count" else {"text", "token_logprobs"}
-        return Needs(samples=2, sample_columns=frozenset(columns), equivalence=frozenset({"samples"}))
+        whole = _whole(self.weights, self.length_normalize)
+        return Needs(samples=2, sample_columns=frozenset(columns), equivalence=frozenset({"samples"}), whole=whole)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64; NaN for an item with fewer than 2 usable samples. Raises as ``SemanticEntropy.score``."""

@@ -42,8 +42,8 @@ class SequenceNLL:
 
     @property
     def needs(self) -> Needs:
-        """Greedy token log-probs."""
-        return _NEEDS
+        """Greedy token log-probs, of the whole answer unless ``length_normalize``."""
+        return _NEEDS if self.length_normalize else _NEEDS | Needs(whole=frozenset({"greedy"}))
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64 nats. Raises ``EmptySequenceError``, ``LawError`` (greedy was sampled), ``InputError`` (bad log-probs)."""

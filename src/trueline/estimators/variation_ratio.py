@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueline.capture.needs import Needs
-from trueline.errors import InputError
+from trueline.capture.planner import N_ALTERNATIVES
+from trueline.errors import InputError, MissingTraceField
 from trueline.estimators.distances import ASYMMETRIC, Distance, load_distance
 from trueline.estimators.inputs import choice, generations, require_two, round_scores
 from trueline.traces.trace import Generations, Trace
@@ -76,47 +77,57 @@ class PerturbVR:
     """Mean distance between the answers that follow when one greedy token is replaced by each of the next best tokens.
 
     point: where: ``max_entropy`` (the least certain token), ``min_entropy`` (the surest), ``max_increase`` (the largest rise of entropy).
-    distance: as in ``SampleVR``. Trap: at ``min_entropy`` the alternatives are near-impossible tokens, so the score is noise.
+    distance: as in ``SampleVR``. n_alternatives: next best tokens, at least 2 (the paper: 4). Trap: at ``min_entropy`` the alternatives are
+    near-impossible tokens, so the score is noise.
     """
 
     point: str = "max_entropy"
     distance: str | Distance = _DEFAULT
+    n_alternatives: int = N_ALTERNATIVES
 
     def __post_init__(self) -> None:
-        """Refuse an unknown point or distance."""
+        """Refuse an unknown point or distance, and fewer than 2 alternatives."""
         choice("point", self.point, POINTS)
         load_distance(self.distance)
+        _enough(self.n_alternatives, 2)
 
     @property
     def needs(self) -> Needs:
         """The perturbed answers at the point."""
-        return Needs(probes=frozenset({f"perturb_{self.point}"}))
+        return Needs(probes=frozenset({f"perturb_{self.point}"}), alternatives=self.n_alternatives)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64; NaN for an item with fewer than 2 perturbed answers. Raises ``MissingTraceField``."""
-        return _among(generations(trace, f"perturb_{self.point}"), self.distance)
+        return _among(_perturbed(trace, self.point, self.n_alternatives), self.distance)
 
 
 @dataclass(frozen=True)
 class PerturbVRO:
-    """Mean distance of the perturbed answers to the greedy answer. point, distance: as in ``PerturbVR``."""
+    """Mean distance of the perturbed answers to the greedy answer. point, distance, n_alternatives: as in ``PerturbVR``."""
 
     point: str = "max_entropy"
     distance: str | Distance = _DEFAULT
+    n_alternatives: int = N_ALTERNATIVES
 
     def __post_init__(self) -> None:
-        """Refuse an unknown point or distance."""
+        """Refuse an unknown point or distance, and fewer than 1 alternative."""
         choice("point", self.point, POINTS)
         load_distance(self.distance)
+        _enough(self.n_alternatives, 1)
 
     @property
     def needs(self) -> Needs:
         """The greedy answer and the perturbed ones at the point."""
-        return Needs(greedy=frozenset({"text"}), probes=frozenset({f"perturb_{self.point}"}))
+        return Needs(greedy=frozenset({"text"}), probes=frozenset({f"perturb_{self.point}"}), alternatives=self.n_alternatives)
 
     def score(self, trace: Trace) -> NDArray[np.float64]:
         """(n_items,) float64; NaN for an item without a greedy or perturbed answer. Raises ``MissingTraceField``."""
-        return _to_greedy(trace, generations(trace, f"perturb_{self.point}"), self.distance)
+        return _to_greedy(trace, _perturbed(trace, self.point, self.n_alternatives), self.distance)
+
+
+def _enough(n: int, least: int) -> None:
+    if not isinstance(n, int) or n < least:
+        raise InputError(f"n_alternatives is {n!r}; expected a whole number of at least {least}")
 
 
 def variation_ratio(distances: ArrayLike) -> float:
@@ -149,6 +160,23 @@ def _distances(values: ArrayLike, ndim: int) -> NDArray[np.float64]:
     if not (np.isfinite(array) & (array >= 0)).all():
         raise InputError("distances must be finite and not negative")
     return array
+
+
+def _perturbed(trace: Trace, point: str, n: int) -> Generations:
+    """Rows of a perturbation, those of the ``n`` best alternatives. Raises ``MissingTraceField`` where the capture took fewer."""
+    kind = f"perturb_{point}"
+    rows = generations(trace, kind)
+    most = int(rows.draw.max()) + 1 if len(rows) else 0
+    if N_ALTERNATIVES <= most < n:  # fewer may be all there are, but four are what a capture takes unless it is told otherwise
+        raise MissingTraceField(
+            f"the trace holds {most} alternatives an item for {kind}, n_alternatives is {n}; measure again with an estimator that names {n}"
+        )
+    kept = rows.draw < n
+    if kept.all():
+        return rows
+    import pyarrow as pa
+
+    return replace(rows, table=rows.table.filter(pa.array(kept)), item=rows.item[kept], draw=rows.draw[kept])
 
 
 def _present(rows: Generations) -> Iterator[tuple[int, list[str]]]:

@@ -90,6 +90,12 @@ class PlantedEmitter:
         right = rng.random(self.n) < self.certainty
         return tuple(t if r else w for t, w, r in zip(true, wrong, right, strict=True))
 
+    def law(self, fact: int) -> FloatArray:
+        """(n_places,) float64: what it gives to each place; those that it does not believe in share what is left."""
+        law = np.full(self.n_places, (1 - self.certainty[fact]) / (self.n_places - 1))
+        law[self.believed[fact]] = self.certainty[fact]
+        return law
+
     def task(self) -> Task:
         """The facts as questions."""
         return self.world.task()
@@ -104,8 +110,7 @@ class PlantedEmitter:
                 results.append(RequestResult(error="the prompt names nothing that this world has"))
                 continue
             words = self._marker(asked[0], [(fact, said) for fact, said in shots if fact is not None])
-            law = np.full(self.n_places, (1 - self.certainty[asked[0]]) / (self.n_places - 1))
-            law[self.believed[asked[0]]] = self.certainty[asked[0]]
+            law = self.law(asked[0])
             draws = [int(np.random.default_rng(seed).choice(len(law), p=law)) for seed in request.sample_seeds]
             greedy = self._answer(words, law, int(law.argmax()), settings.top_k_alternatives) if request.greedy else None
             results.append(RequestResult(greedy, tuple(self._answer(words, law, k, settings.top_k_alternatives) for k in draws)))

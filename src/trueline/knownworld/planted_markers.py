@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Share of true statements after a named source, a weakener, a strengthener; 1 after anything else.
 RATES = {"sourced": 0.97, "weakener": 0.9, "strengthener": 0.6}
-_QUESTION = "Question: Where is {name} ? Answer:"
+QUESTION = "Question: Where is {name} ? Answer:"
 _SYLLABLES = ("ba", "de", "fo", "gu", "ka", "lo", "mi", "no", "pe", "ra", "se", "ti", "vu", "wo", "za")
 
 
@@ -186,7 +186,7 @@ def word_tokenizer(world: PlantedMarkers) -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    texts = [_QUESTION.replace("{name}", name) for name, _ in world.facts] + [m.marker for m in world.markers]
+    texts = [QUESTION.replace("{name}", name) for name, _ in world.facts] + [m.marker for m in world.markers]
     words = list(dict.fromkeys([*(word for text in texts for word in text.split()), *world.places]))
     vocabulary = {word: k for k, word in enumerate(["<pad>", "<bos>", "<eos>", "<unk>", *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -205,7 +205,7 @@ def _statements(world: PlantedMarkers, tokenizer: Any, rng: np.random.Generator)
     places = np.array([ids[place] for place in world.places])
     out = []
     for name, place in world.facts:
-        head = [ids["<bos>"], *(ids[word] for word in _QUESTION.replace("{name}", name).split())]
+        head = [ids["<bos>"], *(ids[word] for word in QUESTION.replace("{name}", name).split())]
         others = places[places != ids[place]]
         for phrase, rate in zip(phrases, rates, strict=True):
             said = ids[place] if rng.random() < rate else int(rng.choice(others))

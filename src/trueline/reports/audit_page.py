@@ -12,7 +12,7 @@ import numpy as np
 from trueline.errors import InputError
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, quote, table
-from trueline.reports.sections import code, section
+from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
 from trueline.traces.rundir import RunDirectory
@@ -44,7 +44,7 @@ def render_audit(document: Record) -> str:
     if name not in pages:
         raise InputError(f"no page for the audit {name!r}; expected one of {', '.join(pages)}")
     title, content = pages[str(name)]
-    parts = [_header(title, document), _warnings(document), *content(document), _footer()]
+    parts = [_header(title, document), warnings_box(document["warnings"]), *content(document), footer()]
     return page(f"trueline audit: {title}", el("main", *parts))
 
 
@@ -63,19 +63,6 @@ def _header(title: str, document: Record) -> Html:
     ]
     pairs = [part for name, value in facts for part in (el("dt", name), el("dd", value))]
     return el("header", el("h1", title), el("dl", *pairs, cls="facts"))
-
-
-def _warnings(document: Record) -> Html | None:
-    if not document["warnings"]:
-        return None
-    lines = [el("li", str(w)[:1000]) for w in document["warnings"]]
-    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
-
-
-def _footer() -> Html:
-    from trueline import __version__
-
-    return el("footer", f"Written by trueline {__version__}. This file holds everything it shows and asks nothing of any server.")
 
 
 def _cells(notes: Notes, records: Sequence[Record]) -> list[object]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
-from trueline.reports.sections import code
+from trueline.reports.sections import code, footer, warnings_box
 from trueline.reports.wording import number
 from trueline.traces.rundir import RunDirectory
 
@@ -45,11 +45,11 @@ def render_comparison(document: Mapping[str, Any]) -> str:
     body = el(
         "main",
         el("header", el("h1", title), el("p", lead, cls="lead")),
-        el("section", _runs(document), _warnings(document["warnings"])),
+        el("section", _runs(document), warnings_box(document["warnings"])),
         *[_pair(a, b, entries, document) for (a, b), entries in shown],
         el("p", f"{left:,} further pairs are left out.", cls="empty") if left else None,
         el("section", el("h2", "How to read this"), _words(document)),
-        _footer(),
+        footer(),
     )
     return page(f"trueline comparison: {plain(title)}", body)
 
@@ -59,12 +59,6 @@ def _runs(document: Mapping[str, Any]) -> Html:
         [run["label"], code(run["model"]), code(run["task"]), code(run["path"]), f"{run['n_items']:,}"] for run in document["runs"]
     ]
     return table(["Run", "Model", "Task", "Directory", "Items"], rows, caption="The runs")
-
-
-def _warnings(notes: Sequence[str]) -> Html | None:
-    if not notes:
-        return None
-    return el("div", el("strong", "Warnings"), el("ul", *[el("li", visible(n[:1000])) for n in notes[:50]]), cls="warnings", role="note")
 
 
 def _pair(a: str, b: str, entries: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> Html:
@@ -155,9 +149,3 @@ def _words(document: Mapping[str, Any]) -> Html:
         ("n needed", "If the observed difference were the true one. It is a rough figure: the observed difference is uncertain itself."),
     )
     return el("dl", *[part for word, text in pairs for part in (el("dt", word), el("dd", text))], cls="facts")
-
-
-def _footer() -> Html:
-    from trueline import __version__
-
-    return el("footer", f"Written by trueline {__version__}. This file holds everything it shows and asks nothing of any server.")

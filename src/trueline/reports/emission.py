@@ -9,7 +9,7 @@ from typing import Any
 
 from trueline.errors import InputError
 from trueline.reports.html import Html, el, join, page, quote, table, visible
-from trueline.reports.sections import code, section
+from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes
 from trueline.stats.estimate import Estimate
 from trueline.traces.rundir import RunDirectory
@@ -58,7 +58,7 @@ def emission_parts(record: Record) -> list[Html | None]:
             for shot in record["shots"][:_MAX_SHOTS]
         ]
         blocks.append(el("details", el("summary", "The examples"), table(["Question", "Said", "The model is"], said)))
-    return [*blocks, _listed(record["warnings"]), el("p", _MEANS_IT)]
+    return [*blocks, warnings_box(record["warnings"]), el("p", _MEANS_IT)]
 
 
 def _taught(record: Record) -> Html:
@@ -107,7 +107,7 @@ def corpus_parts(record: Record) -> list[Html | None]:
         table(["", "Value"], gap, numeric=1),
         contrast.html(),
         table(["Form of", "In questions", "Elsewhere"], most, caption="Most frequent markers.", numeric=1) if most else None,
-        _listed(record["warnings"]),
+        warnings_box(record["warnings"]),
         el("p", _CORPUS),
     ]
 
@@ -124,14 +124,12 @@ def write_corpus_report(record: Record, path: str | os.PathLike[str]) -> Path:
     target = target / "marker-corpus.html" if target.is_dir() else target
     lead = "Where expressions of certainty and doubt stand in a collection of texts."
     header = el("header", el("h1", "Markers in texts"), el("p", lead, cls="lead"))
-    text = page("trueline audit: markers in texts", el("main", header, section("corpus", "Questions and others", *corpus_parts(record))))
+    text = page(
+        "trueline audit: markers in texts", el("main", header, section("corpus", "Questions and others", *corpus_parts(record)), footer())
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     RunDirectory(target.parent).write_text(target.name, text)
     return target
-
-
-def _listed(warnings: list[str]) -> Html | None:
-    return el("ul", *[el("li", visible(str(w)[:1000])) for w in warnings]) if warnings else None
 
 
 def _estimate(record: Record) -> Estimate:

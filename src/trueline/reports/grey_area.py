@@ -11,7 +11,7 @@ from trueline.errors import InputError
 from trueline.reports import charts
 from trueline.reports.emission import corpus_parts, emission_parts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
-from trueline.reports.sections import code, section
+from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
 from trueline.traces.rundir import RunDirectory
@@ -72,7 +72,7 @@ def render_grey_area(document: Record) -> str:
     if (texts := document.get("corpus")) is not None:
         parts.append(section("corpus", "Markers in texts", *corpus_parts(texts)))
     parts.append(section("reading", "How to read this", el("p", _READING)))
-    return page("trueline audit: grey area", el("main", header, _warnings(document), *parts, _footer()))
+    return page("trueline audit: grey area", el("main", header, warnings_box(document["warnings"]), *parts, footer()))
 
 
 def _facts(document: Record) -> Html:
@@ -89,19 +89,6 @@ def _facts(document: Record) -> Html:
         ("Intervals", f"{100 * document['level']:g} %, over items"),
     ]  # fmt: skip
     return el("dl", *[part for name, value in facts for part in (el("dt", name), el("dd", value))], cls="facts")
-
-
-def _warnings(document: Record) -> Html | None:
-    if not document["warnings"]:
-        return None
-    lines = [el("li", visible(str(w)[:1000])) for w in document["warnings"]]
-    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
-
-
-def _footer() -> Html:
-    from trueline import __version__
-
-    return el("footer", f"Written by trueline {__version__}. This file holds everything it shows and asks nothing of any server.")
 
 
 def _estimate(record: Record) -> Estimate:

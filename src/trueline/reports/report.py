@@ -69,7 +69,7 @@ def render(runs: Sequence[RunLike]) -> str:
         left -= _size([part])
         parts.append(part)
     parts.insert(0, _header(views, anchors, parts))
-    parts += [el("section", el("h2", "How to read this"), glossary(), id="glossary"), _footer()]
+    parts += [el("section", el("h2", "How to read this"), glossary(), id="glossary"), sections.footer()]
     name = sections.title(views[0]) if not several else f"{len(views)} runs"
     return page(f"trueline report: {name}", el("main", *parts))
 
@@ -148,9 +148,3 @@ def _annotators(view: RunView, anchor: str) -> list[object]:
         return []
     metrics = {name: entry["metrics"] for name, entry in view.metrics["estimators"].items()}
     return [annotators.annotators(summary, {n: metrics[n] for n in view.ranked() if n in metrics}, f"{anchor}-annotators")]
-
-
-def _footer() -> Html:
-    from trueline import __version__
-
-    return el("footer", f"Written by trueline {__version__}. This file holds everything it shows and asks nothing of any server.")

@@ -11,7 +11,7 @@ import numpy as np
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, fold, join, page, plain, quote, table
-from trueline.reports.sections import code, section
+from trueline.reports.sections import code, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
 from trueline.traces.rundir import RunDirectory
@@ -52,7 +52,7 @@ def write_risk_report(document: Record, path: str | os.PathLike[str]) -> Path:
 def render_risk(document: Record) -> str:
     """Return the page as text."""
     report = document["report"]
-    blocks = [_header(document), _warnings(document), section("scores", "Scores", _metrics(report), _charts(document))]
+    blocks = [_header(document), warnings_box(document["warnings"]), section("scores", "Scores", _metrics(report), _charts(document))]
     if report["groups"]:
         blocks.append(
             section("groups", f"By {plain(document['task']['group'])}", _group_charts(document), _groups(report), _fairness(report))
@@ -89,13 +89,6 @@ def _header(document: Record) -> Html:
     facts.append(("Threshold", f"{number(document['report']['threshold'])}{how}"))
     pairs = [part for name, value in facts for part in (el("dt", name), el("dd", value))]
     return el("header", el("h1", "Risk scores"), el("dl", *pairs, cls="facts"))
-
-
-def _warnings(document: Record) -> Html | None:
-    if not document["warnings"]:
-        return None
-    lines = [el("li", plain(str(w)[:1000])) for w in document["warnings"]]
-    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
 
 
 def _metrics(report: Record) -> Html:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,21 @@ def code(text: object, limit: int = 300) -> Html:
     """Return a name in the code face, cut when it is very long."""
     raw = str(text)
     return el("code", visible(raw[:limit]), " \u2026" if len(raw) > limit else None)
+
+
+def warnings_box(warnings: Sequence[object]) -> Html | None:
+    """Return what a reader must know first, 50 lines of it at most; nothing where there is none."""
+    if not warnings:
+        return None
+    lines = [el("li", visible(str(w)[:1000])) for w in warnings[:50]]
+    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
+
+
+def footer() -> Html:
+    """Return who wrote the page."""
+    from trueline import __version__
+
+    return el("footer", f"Written by trueline {__version__}. This file holds everything it shows and asks nothing of any server.")
 
 
 # -- method ---------------------------------------------------------------------------------------------------------

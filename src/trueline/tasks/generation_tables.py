@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trueline.tasks.thinking import UNCLOSED, Splitter
 from trueline.traces.schema import SCHEMA
 
 GREEDY, SAMPLE = 0, 1
@@ -29,6 +30,7 @@ _TYPES = {
     "text": pa.string(),
     "kind": pa.string(),
     "draw": pa.int64(),
+    "reasoning": pa.string(),
     "token_logprobs": _FLOATS,
     "finish_reason": pa.string(),
     "error": pa.string(),
@@ -55,6 +57,9 @@ class Row(NamedTuple):
     seed: int | None
     correct: bool | None
     line: int
+    reasoning: str | None = None
+    reasoning_span: list[int] | None = None
+    answer_start: int | None = None
 
 
 @dataclass
@@ -132,7 +137,7 @@ def generations_table(table: pa.Table, numbers: Numbers, line: int) -> tuple[lis
     """
     n = len(table)
     columns = _typed(table)
-    if columns is None or not n:
+    if columns is None or not n or "reasoning_logprobs" in table.column_names:
         return None
     code = pc.index_in(columns["kind"], value_set=_KIND_NAMES) if "kind" in columns else pa.array(np.full(n, SAMPLE))
     ids = columns["id"]
@@ -156,7 +161,7 @@ def generations_table(table: pa.Table, numbers: Numbers, line: int) -> tuple[lis
         "text": text,
         "error": error,
         **{name: columns[name] for name in ("token_logprobs", "seed", "correct") if name in columns},
-        **({"finish_reason": _filled(columns["finish_reason"])} if "finish_reason" in columns else {}),
+        **{name: _filled(columns[name]) for name in ("finish_reason", "reasoning") if name in columns},
         **laws,
         "kind_code": pa.array(kind),
         "line": pa.array(np.arange(line, line + n)),
@@ -246,3 +251,31 @@ def _complete(columns: dict[str, Any], n: int) -> pa.Table:
         columns["logprob_law"] = pc.if_else(logprobs.is_valid(), pa.scalar("model"), pa.scalar(None, pa.string()))
     arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(n, f.type) for f in TABLE]
     return pa.Table.from_arrays(arrays, schema=TABLE)
+
+
+def with_reasoning(table: pa.Table, splitter: Splitter | None) -> pa.Table:
+    """Outputs taken apart: where the file gives the reasoning of an answer, else by the splitter (None: texts are answers as they stand).
+
+    Log-probs beside reasoning in a column of its own are the answer's, unless the reasoning has some too. Those of a text that is taken
+    apart are of all its tokens, and where the answer begins among them is not known. An output whose reasoning never ends has no text.
+    """
+    if splitter is None and not _any(table["reasoning"].is_valid()):
+        return table
+    names = ("text", "reasoning", "error", "answer_start")
+    texts, thoughts, errors, starts = (table[name].to_pylist() for name in names)
+    cut = pc.fill_null(pc.equal(table["finish_reason"], "length"), False).to_pylist()
+    logprobs = table["token_logprobs"].is_valid().to_pylist()
+    for k, text in enumerate(texts):
+        if thoughts[k] is not None:
+            starts[k] = 0 if starts[k] is None and logprobs[k] else starts[k]
+            if text is not None and not text.strip() and cut[k]:
+                texts[k], errors[k] = None, UNCLOSED
+        elif text is not None and splitter is not None:
+            found = splitter.split(text)
+            if found.answer is None:
+                texts[k], thoughts[k], errors[k] = None, text.strip(), UNCLOSED
+            elif found.reasoning is not None:
+                texts[k], thoughts[k] = found.answer, found.reasoning
+    for name, values in zip(names, (texts, thoughts, errors, starts), strict=True):
+        table = table.set_column(table.schema.get_field_index(name), TABLE.field(name), pa.array(values, TABLE.field(name).type))
+    return table

@@ -25,8 +25,12 @@ BY_ITEM: dict[str, tuple[str, ...]] = {
     **_ITEM,
     **_LAW,
     "samples": ("samples", "generations", "responses"),
+    "sample_reasoning": ("sample_reasoning", "samples_reasoning"),
+    "sample_reasoning_logprobs": ("sample_reasoning_logprobs",),
     "sample_logprobs": ("sample_logprobs", "samples_logprobs", "token_logprobs", "logprobs"),
     "greedy": ("greedy", "greedy_text"),
+    "greedy_reasoning": ("greedy_reasoning",),
+    "greedy_reasoning_logprobs": ("greedy_reasoning_logprobs",),
     "greedy_logprobs": ("greedy_logprobs",),
     "correct": ("correct",),
     "greedy_correct": ("greedy_correct",),
@@ -36,6 +40,8 @@ BY_GENERATION: dict[str, tuple[str, ...]] = {
     **_ITEM,
     **_LAW,
     "text": ("text", "generation", "response", "completion"),
+    "reasoning": ("reasoning", "reasoning_content", "thinking"),
+    "reasoning_logprobs": ("reasoning_logprobs",),
     "kind": ("kind",),
     "draw": ("draw", "sample_index"),
     "token_logprobs": ("token_logprobs", "logprobs"),
@@ -223,6 +229,7 @@ def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index:
 
     texts = _list(cell("samples"), "samples") or []
     logprobs = _aligned(cell("sample_logprobs"), len(texts), "sample_logprobs")
+    thoughts, thought_logprobs = (_aligned(cell(n), len(texts), n) for n in ("sample_reasoning", "sample_reasoning_logprobs"))
     greedy, labels, greedy_label = cell("greedy"), cell("correct"), cell("greedy_correct")
     several = isinstance(labels, list) or (isinstance(labels, str) and labels.lstrip().startswith("["))
     if greedy is not None and not several and greedy_label is None:
@@ -231,9 +238,11 @@ def _item_rows(row: Mapping[str, Any], columns: Mapping[str, str | None], index:
     law = tuple(_number(cell(role), role) for role in ("temperature", "top_p", "top_k"))
     rows = []
     if greedy is not None:
-        rows.append(_row(index, GREEDY, 0, greedy, _logprobs(cell("greedy_logprobs")), (None, None, None), greedy_label, line))
+        own = _row(index, GREEDY, 0, greedy, _logprobs(cell("greedy_logprobs")), (None, None, None), greedy_label, line)
+        rows.append(_thinking(own, cell("greedy_reasoning"), cell("greedy_reasoning_logprobs")))
     for draw, text in enumerate(texts):
-        rows.append(_row(index, SAMPLE, draw, text, _logprobs(logprobs[draw]), law, verdicts[draw], line))
+        own = _row(index, SAMPLE, draw, text, _logprobs(logprobs[draw]), law, verdicts[draw], line)
+        rows.append(_thinking(own, thoughts[draw], thought_logprobs[draw]))
     if not rows:
         raise InputError("the item has no generation: no sample and no greedy answer")
     return rows
@@ -245,6 +254,21 @@ def _row(index: int, kind: int, draw: int, text: Any, logprobs: list[float] | No
     temperature, top_p, top_k = law
     top_k = None if top_k is None else int(top_k)
     return Row(index, kind, draw, said, error, logprobs, None, temperature, top_p, top_k, None, _verdict(verdict), line)
+
+
+def _thinking(row: Row, reasoning: Any, logprobs: Any) -> Row:
+    """The row with what came before its answer; its log-probs stand before those of the answer."""
+    if reasoning is None or reasoning == "":
+        if logprobs not in (None, "", []):
+            raise InputError("there are log-probs of reasoning, but no reasoning")
+        return row
+    before = _logprobs(logprobs)
+    if not before:
+        return row._replace(reasoning=as_text(reasoning))
+    if row.token_logprobs is None:
+        raise InputError("there are log-probs of the reasoning, but none of the answer; give both")
+    whole = [*before, *row.token_logprobs]
+    return row._replace(reasoning=as_text(reasoning), token_logprobs=whole, reasoning_span=[0, len(before)], answer_start=len(before))
 
 
 def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: int, count: tuple[int, int], line: int) -> Row:
@@ -259,7 +283,7 @@ def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: 
         raise InputError(f"draw is {draw:g}; expected a whole number from 0")
     seed, top_k = _number(cells.get("seed"), "seed"), _number(cells.get("top_k"), "top_k")
     text = get(columns[0][1])
-    return Row(
+    found = Row(
         item=number,
         kind=code,
         draw=count[code] if draw is None else int(draw),
@@ -274,6 +298,7 @@ def _generation(row: Mapping[str, Any], columns: list[tuple[str, str]], number: 
         correct=_verdict(cells.get("correct")),
         line=line,
     )
+    return _thinking(found, cells.get("reasoning"), cells.get("reasoning_logprobs"))
 
 
 def _list(value: Any, role: str) -> list[Any] | None:
