@@ -31,6 +31,16 @@ def test_measure_local_model(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "run" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_measure_images(tmp_path: Path) -> None:
+    shown = run_example("measure_images", tmp_path)
+    accuracy = float(shown.split("accuracy ")[1].split()[0])
+    assert 0.6 < accuracy < 1  # some of the squares are hard to tell
+    auroc = float(shown.split("sequence_nll")[1].split("AUROC ")[1].split()[0])
+    assert auroc > 0.7
+    assert (tmp_path / "out" / "run" / "report.html").stat().st_size > 10_000
+
+
 def test_import_generations(tmp_path: Path) -> None:
     assert "accuracy " in run_example("import_generations", tmp_path)
 

@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
 
 
 def items_table(items: Iterable[Item]) -> pa.Table:
-    """``items.parquet`` of a task; a column ``annotations`` (JSON) where any item has some."""
+    """``items.parquet`` of a task; columns ``annotations`` (JSON) and ``images`` (names) where any item has some."""
     items = list(items)
     rows = [
         {
@@ -45,6 +45,9 @@ def items_table(items: Iterable[Item]) -> pa.Table:
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     if any(item.annotations for item in items):
         table = table.append_column("annotations", pa.array([to_json(item.annotations) for item in items], pa.string()))
+    if any(item.images for item in items):
+        names = [[picture.name for picture in item.images] for item in items]
+        table = table.append_column("images", pa.array(names, pa.list_(pa.string())))
     return table
 
 
@@ -117,6 +120,7 @@ def task_hash(task: Task) -> str:
     digest.update(json.dumps(head, ensure_ascii=True).encode())
     for item in task.items:
         row = [item.id, item.question, item.prompt_text, item.messages, item.references, item.cluster]
+        row += [picture.digest() for picture in item.images]
         digest.update(json.dumps(row, ensure_ascii=True).encode())
     return digest.hexdigest()
 

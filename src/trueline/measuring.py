@@ -202,6 +202,8 @@ def _load(
         asked = ClusterModel(model, options or {}, cluster)
     else:
         raise InputError("the workers of a cluster load the model: name it by its URI, this one is loaded already")
+    if (item := next((item for item in chosen.items if item.images), None)) and "images" not in asked.capabilities:
+        raise InputError(f"item {item.id!r} of {chosen.name} holds images, and {asked.uri} reads text alone; give a vision-language model")
     return loaded, asked, choose(chosen, limit)
 
 

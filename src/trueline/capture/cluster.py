@@ -163,6 +163,12 @@ class ClusterModel:
         return found
 
     @property
+    def decoding(self) -> str | None:
+        """How the workers' model is decoded where that is not on a shared cache; None where it is."""
+        found: str | None = None if self.server else self._description["decoding"]
+        return found
+
+    @property
     def shape(self) -> ModelShape | None:
         """Of the model in a worker, where it shows one."""
         found: ModelShape | None = None if self.server else self._description["shape"]

@@ -65,7 +65,7 @@ _CUES = {
 def answer_prompt(item: Item, task: Task) -> Prompt:
     """How the item's question is put to the model: chat turns, and a text for completion models."""
     text = item.prompt_text if item.prompt_text is not None else task.template.replace("{question}", item.question)
-    return Prompt(text=text, messages=_turns(item, task))
+    return Prompt(text=text, messages=_turns(item, task), images=item.images)
 
 
 def probe_prompt(name: str, item: Item, task: Task, answer: str) -> Prompt:
@@ -76,10 +76,10 @@ def probe_prompt(name: str, item: Item, task: Task, answer: str) -> Prompt:
     if name == "verbalized_2s":
         asked = answer_prompt(item, task)
         turns = (*asked.messages, Message("assistant", answer), Message("user", body))
-        return Prompt(text=f"{asked.text} {answer}\n{body}{_CUES[name]}", messages=turns)
+        return Prompt(text=f"{asked.text} {answer}\n{body}{_CUES[name]}", messages=turns, images=item.images)
     system = (Message("system", task.system),) if task.system else ()
     told = "" if name in task.prompts else _INSTRUCTIONS.get(name, "")
-    return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body + told)))
+    return Prompt(text=body + _CUES[name], messages=(*system, Message("user", body + told)), images=item.images)
 
 
 def support_prompt(task: Task, sentence: str, sample: str) -> Prompt:

@@ -76,6 +76,7 @@ class Worker:
         return {
             "capabilities": model.capabilities,
             "shape": getattr(model, "shape", None),
+            "decoding": getattr(model, "decoding", None),
             "fingerprint": dict(model.fingerprint()),
         }
 

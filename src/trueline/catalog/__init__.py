@@ -15,7 +15,9 @@ from trueline.catalog.white_box import WHITE_BOX
 _PROOF_WORLD = "proofs/known-world.md"
 _WORLD = "the known world"
 _MODELS = (
-    Entry("hf:PATH_OR_ID", "model", "trueline.models.local:load", "a causal or encoder-decoder checkpoint", "transformers"),
+    Entry(
+        "hf:PATH_OR_ID", "model", "trueline.models.local:load", "a language or vision-language checkpoint, safetensors only", "transformers"
+    ),
     Entry("openai:NAME", "model", "trueline.models.server.model:load", "a model behind an OpenAI-compatible server", "openai"),
     *(
         Entry(f"world:{name}", "model", "trueline.knownworld:load_model", summary, _WORLD, proof=_PROOF_WORLD)

@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from trueline.tasks.pictures import Picture
+
 #: Per-token statistics of the model's own next-token law that a white-box model can record (see ``traces.schema``).
 TOKEN_STATS = (
     "token_entropy",
@@ -33,11 +35,13 @@ class Message:
 class Prompt:
     """What a model is shown: chat ``messages``, or plain ``text`` to complete. A model takes the form it understands.
 
-    When both are given, a chat model uses ``messages`` and a completion model uses ``text``.
+    When both are given, a chat model uses ``messages`` and a completion model uses ``text``. ``images`` come before the text, in the first
+    turn of the user; a model that reads none refuses the prompt.
     """
 
     text: str | None = None
     messages: tuple[Message, ...] = ()
+    images: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class Model(Protocol):
     """A thing one can ask.
 
     ``capabilities`` is a subset of {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "chat", "embed", "prior", "hidden",
-    "attention", "prefix_continuation"}; the planner refuses an estimator whose needs pass them. A white box also has a ``shape``
+    "attention", "prefix_continuation", "images"}; the planner refuses an estimator whose needs pass them. A white box also has a ``shape``
     (``ModelShape``); one that can continue a prefix has ``drop_token_ids``, tokens that no answer holds (padding, roles).
     ``fingerprint`` is JSON-safe and identifies the weights and settings
     that determine the content (never a machine path alone): it goes into the manifest and guards resumption.

@@ -16,9 +16,12 @@ from trueline.models.placement import Placement
 
 
 def read_checkpoint(source: str, placement: Placement, *, revision: str | None, trust_remote_code: bool) -> tuple[Any, Any]:
-    """The model (evaluation mode, in its place) and tokenizer of a local directory or hub id; raises ``ModelError``."""
+    """The model (evaluation mode, in its place) and tokenizer of a local directory or hub id; raises ``ModelError``.
+
+    A vision-language model comes with its processor in place of a tokenizer.
+    """
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoConfig
 
     if source.startswith((".", "/", "~")) or Path(source).is_dir():
         source = str(Path(source).expanduser())
@@ -28,8 +31,8 @@ def read_checkpoint(source: str, placement: Placement, *, revision: str | None, 
     try:
         with quiet():
             config = AutoConfig.from_pretrained(source, **common)
-            kind = AutoModelForSeq2SeqLM if getattr(config, "is_encoder_decoder", False) else AutoModelForCausalLM
-            tokenizer = AutoTokenizer.from_pretrained(source, **common)
+            reader, kind = _kinds(config)
+            tokenizer = reader.from_pretrained(source, **common)
             model, report = kind.from_pretrained(source, use_safetensors=True, output_loading_info=True, **placement.arguments, **common)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, AssertionError, SafetensorError) as error:
         raise ModelError(_explain(source, error)) from error
@@ -47,6 +50,18 @@ def read_checkpoint(source: str, placement: Placement, *, revision: str | None, 
         return model.to(placement.device).eval(), tokenizer
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"the model cannot be moved to device {placement.device!r}: {error}") from error
+
+
+def _kinds(config: Any) -> tuple[Any, Any]:
+    """What loads the tokenizer or processor, and what loads the network, of a checkpoint with this configuration."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    if getattr(config, "is_encoder_decoder", False):
+        return transformers.AutoTokenizer, transformers.AutoModelForSeq2SeqLM
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and getattr(config, "vision_config", None) is not None:
+        return transformers.AutoProcessor, transformers.AutoModelForImageTextToText
+    return transformers.AutoTokenizer, transformers.AutoModelForCausalLM
 
 
 def read_classifier(path: str, device: str, what: str) -> tuple[Any, Any]:
@@ -154,6 +169,12 @@ def hash_tokenizer(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def hash_processor(processor: Any) -> str:
+    """SHA-256 of how images are prepared, and of the chat template that shows them."""
+    settings = {**processor.image_processor.to_dict(), "class": type(processor).__name__, "template": processor.chat_template}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def _explain(source: str, error: BaseException) -> str:
     """One line: what is wrong with the checkpoint and what to do."""
     text = " ".join(str(error).split())
@@ -196,7 +217,8 @@ def quiet() -> Iterator[None]:
 def eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     """Every end-of-sequence token that the checkpoint names anywhere; each named place alone is known to be forgotten by someone."""
     ids: set[int] = set()
-    for place in (getattr(model, "generation_config", None), model.config, tokenizer):
+    text = model.config.get_text_config() if hasattr(model.config, "get_text_config") else None
+    for place in (getattr(model, "generation_config", None), model.config, text, tokenizer):
         named = getattr(place, "eos_token_id", None)
         ids.update([named] if isinstance(named, int) else named or [])
     return tuple(sorted(ids))

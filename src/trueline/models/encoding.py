@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ class TextCodec:
         texts: list[str] = []
         prefixes: list[list[int]] = []
         for prompt in prompts:
+            if prompt.images and type(self) is TextCodec:
+                encoded.append(ModelError("the prompt holds images, and this model reads text alone"))
+                continue
             try:
                 text, prefix = self._render(prompt)
                 self._refuse_huge(text)
@@ -89,7 +93,7 @@ class TextCodec:
             mark = "<<the answer stands here>>"
             before, _ = self._render(prompt)
             turns = (*prompt.messages, Message("assistant", mark), Message("user", text))
-            said, found, after = self._render(Prompt(messages=turns))[0].partition(mark)
+            said, found, after = self._render(replace(prompt, messages=turns))[0].partition(mark)
             if found and said == before:
                 return self._ids(after)
         return self.continuation("\n" + text)
@@ -137,21 +141,26 @@ class TextCodec:
     def _render(self, prompt: Prompt) -> tuple[str, list[int]]:
         """The prompt's text and the special tokens to put before it."""
         if self.chat and prompt.messages:
-            import jinja2
-
             turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
-            begun = turns[-1]["role"] == "assistant"  # the model goes on with its own turn
-            try:
-                rendered = self.tokenizer.apply_chat_template(
-                    turns, add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
-                )
-                return rendered, []
-            except (jinja2.TemplateError, ValueError, TypeError) as error:
-                raise ModelError(f"the chat template refuses the messages: {error}") from error
+            return self._template(self.tokenizer, turns), []
         if prompt.text is None:
             why = "no text" if not prompt.messages else "only chat messages, and this model has no chat template"
             raise ModelError(f"the prompt has {why}; give Prompt(text=...)")
         return prompt.text, self._prefix
+
+    @staticmethod
+    def _template(owner: Any, turns: Sequence[dict[str, Any]]) -> str:
+        """Chat turns as the template of a tokenizer or processor writes them."""
+        import jinja2
+
+        begun = turns[-1]["role"] == "assistant"  # the model goes on with its own turn
+        try:
+            rendered: str = owner.apply_chat_template(
+                list(turns), add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
+            )
+            return rendered
+        except (jinja2.TemplateError, ValueError, TypeError) as error:
+            raise ModelError(f"the chat template refuses the messages: {error}") from error
 
     def _refuse_huge(self, text: str) -> None:
         """Raise when the beginning of ``text`` alone has twice the tokens of the context: the rest need not be read."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
 
 from trueline.models.generating import rows_at_once
+from trueline.models.pictured import PicturedIds, picture_arguments
 
 #: One tensor a layer; None when not asked for.
 States = tuple[Tensor, ...] | None
@@ -85,6 +86,8 @@ class CausalForward:
         parameters = inspect.signature(model.forward).parameters
         self._has = frozenset(parameters)
         self._cache_name = cache_name(model)
+        #: The part of a vision-language network that places images in three directions and remembers how far; None in others.
+        self._rotary = next((part for part in (model, getattr(model, "model", None)) if hasattr(part, "rope_deltas")), None)
         with torch.inference_mode():
             probe = self._call(torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=True)
         self.vocabulary: int = probe.logits.shape[-1]
@@ -93,7 +96,8 @@ class CausalForward:
         self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
         self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
-        self.generate_rows: int = 0 if self.cacheable else rows_at_once(self)
+        pictured = getattr(model.config, "vision_config", None) is not None
+        self.generate_rows: int = 0 if self.cacheable or pictured else rows_at_once(self)
 
     def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
         """Run the prompts once: logits of the next token (n_prompts, vocabulary) and a stream of one row a prompt.
@@ -105,28 +109,42 @@ class CausalForward:
         width = max(len(prompt) for prompt in prompts)
         rows = [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts]
         ids = torch.tensor(rows, dtype=torch.long, device=self.device)
+        seen = picture_arguments(prompts, width, left=True, model=self.model)
         if not self.cacheable:
-            output = self._call(ids, use_cache=False, keep=1, hidden=hidden)
+            output = self._call(ids, use_cache=False, keep=1, hidden=hidden, seen=seen)
             if observe is not None:
                 observe(output.hidden_states)
-            return self._last_logits(output), UncachedStream(self, ids)
+            return self._last_logits(output), UncachedStream(self, ids, prompts)
         columns = torch.arange(width, device=self.device)
         padding = width - lengths
         mask = None if not bool(padding.any()) else (columns >= padding[:, None]).long()
         positions = (columns - padding[:, None]).clamp_(min=0)
-        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=positions, keep=1, hidden=hidden)
+        if self._rotary is not None:  # images are placed in three directions, which the network works out itself
+            mask = (columns >= padding[:, None]).long()
+            self._rotary.rope_deltas = None
+        given = positions if self._rotary is None or not seen else None
+        output = self._call(ids, use_cache=True, attention_mask=mask, position_ids=given, keep=1, hidden=hidden, seen=seen)
         if observe is not None:
             observe(output.hidden_states)
-        return self._last_logits(output), CachedStream(self, cache_of(output), mask, lengths)
+        deltas = None if self._rotary is None or not seen else self._rotary.rope_deltas.clone()
+        return self._last_logits(output), CachedStream(self, cache_of(output), mask, lengths, deltas)
 
     def uncached(self, prompts: Sequence[Sequence[int]], *, before: int = 0) -> Stream:
         """Prompts of equal length, without their last ``before`` tokens, to be run whole at every step."""
-        return UncachedStream(self, torch.tensor([p[: len(p) - before] for p in prompts], dtype=torch.long, device=self.device))
+        ids = torch.tensor([p[: len(p) - before] for p in prompts], dtype=torch.long, device=self.device)
+        return UncachedStream(self, ids, prompts)
 
-    def full_logits(self, ids: Tensor, last: int = 0) -> Tensor:
-        """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right."""
-        logits: Tensor = self._call(ids, use_cache=False, keep=last).logits
+    def full_logits(self, ids: Tensor, last: int = 0, prompts: Sequence[Sequence[int]] = ()) -> Tensor:
+        """Logits after the ``last`` tokens (0: all) of rows run without a cache: (n_rows, n, vocabulary). Padding, if any, on the right.
+
+        ``prompts``: what the rows begin with, where these hold images.
+        """
+        logits: Tensor = self._call(ids, use_cache=False, keep=last, seen=self._seen(prompts, ids)).logits
         return logits[:, -last:]
+
+    def _seen(self, prompts: Sequence[Sequence[int]], ids: Tensor) -> dict[str, Tensor]:
+        seen = picture_arguments(prompts, ids.shape[1], left=False, model=self.model)
+        return {**seen, "attention_mask": torch.ones_like(ids)} if seen else {}
 
     def look(
         self,
@@ -137,8 +155,11 @@ class CausalForward:
         cache: Any = None,
         mask: Tensor | None = None,
         positions: Tensor | None = None,
+        prompts: Sequence[Sequence[int]] = (),
     ) -> tuple[States, States]:
         """Hidden states and attention maps over ``ids``, after what is cached; None where not asked for or not given."""
+        seen = self._seen(prompts, ids)
+        mask = seen.pop("attention_mask", mask)
         output = self._call(
             ids,
             use_cache=cache is not None,
@@ -148,6 +169,7 @@ class CausalForward:
             keep=1,
             hidden=hidden,
             attention=attention,
+            seen=seen,
         )
         # a model without states or maps has no such field, or an empty one
         return getattr(output, "hidden_states", None) or None, getattr(output, "attentions", None) or None
@@ -168,8 +190,9 @@ class CausalForward:
         keep: int = 0,
         hidden: bool = False,
         attention: bool = False,
+        seen: Mapping[str, Tensor] | None = None,
     ) -> Any:
-        arguments: dict[str, Any] = {"input_ids": ids, "use_cache": use_cache}
+        arguments: dict[str, Any] = {"input_ids": ids, "use_cache": use_cache, **(seen or {})}
         if attention_mask is not None and "attention_mask" in self._has:
             arguments["attention_mask"] = attention_mask
         if position_ids is not None and "position_ids" in self._has:
@@ -193,8 +216,9 @@ class CausalForward:
 class CachedStream:
     """Rows whose past lives in a key-value (or state) cache."""
 
-    def __init__(self, forward: CausalForward, cache: Any, mask: Tensor | None, lengths: Tensor) -> None:
+    def __init__(self, forward: CausalForward, cache: Any, mask: Tensor | None, lengths: Tensor, deltas: Tensor | None = None) -> None:
         self._forward = forward
+        self._deltas = deltas  # (n_rows, 1) how far images moved the positions of what follows; None: not at all
         self._cache = cache
         self._mask = mask  # (n_rows, width so far) int64, None when no row is padded
         self._lengths = lengths  # tokens of each row so far, padding not counted
@@ -203,7 +227,8 @@ class CachedStream:
         mask = None if self._mask is None else self._mask.index_select(0, rows)
         cache = fork_cache(self._cache)
         cache.reorder_cache(rows)
-        return CachedStream(self._forward, cache, mask, self._lengths.index_select(0, rows))
+        deltas = None if self._deltas is None else self._deltas.index_select(0, rows)
+        return CachedStream(self._forward, cache, mask, self._lengths.index_select(0, rows), deltas)
 
     def step(self, tokens: Tensor) -> Tensor:
         logits, self._cache = self._forward.continue_cache(tokens, self._cache, *self._append(tokens))
@@ -227,26 +252,30 @@ class CachedStream:
         if self._mask is not None:
             self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), n_new))], dim=1)
         self._lengths = self._lengths + n_new
+        if self._deltas is not None:
+            positions = (positions + self._deltas).expand(3, -1, -1)
         return self._mask, positions
 
 
 class UncachedStream:
-    """Rows of equal length that are run from their first token at every step."""
+    """Rows of equal length that are run from their first token at every step; ``prompts``: what they begin with, where it holds images."""
 
-    def __init__(self, forward: CausalForward, ids: Tensor) -> None:
+    def __init__(self, forward: CausalForward, ids: Tensor, prompts: Sequence[Sequence[int]] = ()) -> None:
         self._forward = forward
         self._ids = ids
+        self._prompts = prompts if any(isinstance(prompt, PicturedIds) for prompt in prompts) else ()
 
     def fork(self, rows: Tensor) -> UncachedStream:
-        return UncachedStream(self._forward, self._ids.index_select(0, rows))
+        prompts = [self._prompts[row] for row in rows.tolist()] if self._prompts else ()
+        return UncachedStream(self._forward, self._ids.index_select(0, rows), prompts)
 
     def step(self, tokens: Tensor) -> Tensor:
         self._ids = torch.cat([self._ids, tokens], dim=1)
-        return self._forward.full_logits(self._ids, last=tokens.shape[1])
+        return self._forward.full_logits(self._ids, tokens.shape[1], self._prompts)
 
     def observe(self, tokens: Tensor, *, hidden: bool, attention: bool) -> tuple[States, States]:
         self._ids = torch.cat([self._ids, tokens], dim=1)
-        states, maps = self._forward.look(self._ids, hidden=hidden, attention=attention)
+        states, maps = self._forward.look(self._ids, hidden=hidden, attention=attention, prompts=self._prompts)
         n_new = tokens.shape[1]
         return (
             None if states is None else tuple(s[:, -n_new:] for s in states),

@@ -20,6 +20,7 @@ from trueline.models.checkpoints import (
     eos_ids,
     hash_config,
     hash_files,
+    hash_processor,
     hash_tokenizer,
     hash_weights,
     read_checkpoint,
@@ -31,10 +32,12 @@ from trueline.models.forward import CausalForward, Forward
 from trueline.models.insides import Inside, Wanted, model_shape, split_columns
 from trueline.models.limits import Limits
 from trueline.models.memory import in_memory
+from trueline.models.pictured import PicturedIds
 from trueline.models.placement import place
 from trueline.models.scoring import continuation_logprobs, next_token_logprobs
 from trueline.models.seq2seq import Seq2SeqForward
 from trueline.models.steps import DecodedRow, Row, StopRule
+from trueline.models.vision import VisionCodec, image_ids
 from trueline.traces.insides import layer_at
 
 #: Prompts scored together.
@@ -59,7 +62,7 @@ def load(
     chat: bool | None = None,
     uri: str | None = None,
 ) -> LocalModel:
-    """Load a causal language model or an encoder-decoder from a local directory or hub id; weights from safetensors only.
+    """Load a causal, encoder-decoder or vision-language model from a local directory or hub id; weights from safetensors only.
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ def load(
 
 
 class LocalModel:
-    """A transformers language model, causal or an encoder-decoder, and its tokenizer.
+    """A transformers language model (causal, encoder-decoder or with images) and its tokenizer or processor.
 
     Decoding never reads the sampling defaults of the checkpoint's generation configuration: the law is the one asked for. Prompts are
     prefilled once each; rows of a batch differ from rows run alone by the rounding of float32 matrix products, about 1e-6.
@@ -99,8 +102,13 @@ class LocalModel:
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, uri: str, chat: bool | None = None, files: tuple[Path, ...] = ()) -> None:
-        """Wrap a loaded ``model``. ``files``: its weights on disk, hashed for the fingerprint; none: hashed in memory."""
-        has_template = bool(getattr(tokenizer, "chat_template", None))
+        """Wrap a loaded ``model``. ``tokenizer``: of a vision-language model, its processor.
+
+        ``files``: its weights on disk, hashed for the fingerprint; none: hashed in memory.
+        """
+        processor = tokenizer if hasattr(tokenizer, "image_processor") else None
+        tokenizer = tokenizer if processor is None else processor.tokenizer
+        has_template = bool(getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None))
         if chat and not has_template:
             raise ModelError(f"chat was asked of {uri!r}, but its tokenizer has no chat template")
         self.model = model.eval()
@@ -110,7 +118,12 @@ class LocalModel:
         self._files = files
         self.context = context_length(model.config)
         apart = bool(getattr(model.config, "is_encoder_decoder", False))
-        self.codec = TextCodec(tokenizer, chat=self._chat, context=self.context, apart=apart)
+        self.codec = (
+            TextCodec(tokenizer, chat=self._chat, context=self.context, apart=apart)
+            if processor is None
+            else VisionCodec(processor, chat=self._chat, image_ids=image_ids(model.config), context=self.context)
+        )
+        self._processor = processor
         self.forward: Forward = Seq2SeqForward(self.model) if apart else CausalForward(self.model)
         self._apart = apart
         self._fingerprint: dict[str, object] | None = None
@@ -132,6 +145,8 @@ class LocalModel:
         found = {"greedy", "samples", "logprobs", "token_stats", "topk", "score", "prefix_continuation"}
         if self._chat:
             found.add("chat")
+        if self._processor is not None:
+            found.add("images")
         if self.codec.nothing is not None:
             found.add("prior")
         if self.shape is not None:
@@ -174,6 +189,7 @@ class LocalModel:
                 "dtype": str(self.model.dtype).removeprefix("torch."),
                 "chat": self._chat,
                 "eos_ids": list(self.eos_ids),
+                **({} if self._processor is None else {"processor": hash_processor(self._processor)}),
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             }
         return dict(self._fingerprint)
@@ -257,7 +273,8 @@ class LocalModel:
         start = -self.context if truncate and self.context is not None else None
         said = after if self._apart else ()
         for i, ids in enumerate(self.codec.encode(prompts)):
-            whole = ids if isinstance(ids, ModelError) else [*ids, *(after[i] if after and not said else ())][start:]
+            more = after[i] if after and not said else ()
+            whole = ids if isinstance(ids, ModelError) else ids.and_then(more) if isinstance(ids, PicturedIds) else [*ids, *more][start:]
             unusable = whole if isinstance(whole, ModelError) else self._limits.unusable(whole, 0)
             found.append(unusable or np.empty(0))
             if unusable is None and not isinstance(whole, ModelError):

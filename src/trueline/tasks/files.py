@@ -11,6 +11,7 @@ from typing import Any
 from trueline.errors import InputError, MissingExtra, nearest
 from trueline.tasks.annotations import PREFIX, annotations_of, majority
 from trueline.tasks.item import Item, Task
+from trueline.tasks.pictures import pictures_of
 from trueline.tasks.tables import BadLines, as_text, as_texts, check_mapping, find_file, pick_column, read_rows
 
 #: What a column may be called for each role, in order of preference.
@@ -21,6 +22,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "references": ("references", "answers", "reference", "answer", "target"),
     "cluster": ("cluster",),
     "annotations": ("annotations",),
+    "images": ("images", "image"),
 }
 #: Words of the command line's ``--map`` that mean the same role.
 ROLE_OF = {name: role for role, names in ALIASES.items() for name in (role, *names)}
@@ -32,9 +34,9 @@ def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, ski
     """Read a task from a file of questions.
 
     path: ends in ``.jsonl``, ``.csv`` or ``.parquet``. Columns understood: id; question, prompt, input or messages; answer, answers,
-    reference, references or target; cluster; annotations, or a column ``annotator_NAME`` each (their most voted label is the reference
-    where there is none); all others become metadata. mapping: role -> column for other names, such as
-    ``{"question": "COL", "answer": "COL2"}``. skip_bad: leave out lines that cannot be used; the count is in ``Task.notes``.
+    reference, references or target; cluster; image or images (see ``tasks.pictures``); annotations, or a column ``annotator_NAME`` each
+    (their most voted label is the reference where there is none); all others become metadata. mapping: role -> column for other names,
+    such as ``{"question": "COL", "answer": "COL2"}``. skip_bad: leave out lines that cannot be used; the count is in ``Task.notes``.
     limit: only the first rows.
 
     Ids default to ``row-000001`` and so on, by position. Raises ``InputError`` naming file, line and column.
@@ -80,7 +82,19 @@ def open_hf_dataset(name: str) -> Any:
             data = datasets.load_dataset(folder, config or None)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"dataset {body!r} cannot be loaded ({type(error).__name__}: {error})") from error
-    return data[_split(split, list(data), name)] if isinstance(data, dict) else data
+    return _undecoded(data[_split(split, list(data), name)] if isinstance(data, dict) else data)
+
+
+def _undecoded(table: Any) -> Any:
+    """The data set with its images left as bytes: they are decoded when they are shown, one by one."""
+    import datasets
+
+    for name, feature in table.features.items():
+        if isinstance(feature, datasets.Image):
+            table = table.cast_column(name, datasets.Image(decode=False))
+        elif isinstance(getattr(feature, "feature", None), datasets.Image):
+            table = table.cast_column(name, type(feature)(datasets.Image(decode=False)))
+    return table
 
 
 def role_mapping(mapping: Mapping[str, str] | None) -> dict[str, str]:
@@ -122,7 +136,7 @@ def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item
     line_of: dict[str, int] = {}
     for position, (line, row) in enumerate(rows, start=1):
         try:
-            item = item_of(row, columns, position)
+            item = item_of(row, columns, position, folder=bad.path.parent)
         except InputError as error:
             bad.add(line, str(error))
             continue
@@ -133,8 +147,13 @@ def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item
     return items
 
 
-def item_of(row: Mapping[str, Any], columns: Mapping[str, str | None], position: int, *, need_question: bool = True) -> Item:
-    """The item of one record; ``columns``: role -> column or None. Raises ``InputError`` that says what is wrong with the record."""
+def item_of(
+    row: Mapping[str, Any], columns: Mapping[str, str | None], position: int, *, need_question: bool = True, folder: Path | None = None
+) -> Item:
+    """The item of one record; ``columns``: role -> column or None; ``folder``: what paths of images are relative to.
+
+    Raises ``InputError`` that says what is wrong with the record.
+    """
 
     def cell(role: str) -> Any:
         column = columns[role]
@@ -161,6 +180,7 @@ def item_of(row: Mapping[str, Any], columns: Mapping[str, str | None], position:
         cluster=None if cluster is None or cluster == "" else as_text(cluster),
         metadata={as_text(k): _json_safe(v) for k, v in row.items() if k not in used and v is not None},
         annotations=annotations,
+        images=pictures_of(row.get(column), folder or Path()) if (column := columns.get("images")) else (),
     )
 
 

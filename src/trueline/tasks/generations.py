@@ -18,7 +18,7 @@ from trueline.tasks.generation_tables import GREEDY, NO_TEXT, SAMPLE, Numbers, R
 from trueline.tasks.item import Item
 from trueline.tasks.tables import BadLines, as_text, check_mapping, json_record, parquet_batches, pick_column, read_rows
 
-_ITEM = {**{k: v for k, v in ALIASES.items() if k != "messages"}, "id": ("item_id", "question_id", "id")}
+_ITEM = {**{k: v for k, v in ALIASES.items() if k not in ("messages", "images")}, "id": ("item_id", "question_id", "id")}
 _LAW = {"temperature": ("temperature",), "top_p": ("top_p",), "top_k": ("top_k",)}
 #: Roles of a file with one row an item, and what their columns may be called.
 BY_ITEM: dict[str, tuple[str, ...]] = {

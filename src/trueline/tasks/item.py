@@ -8,6 +8,7 @@ from typing import Any
 
 from trueline.errors import InputError
 from trueline.tasks.annotations import Reading
+from trueline.tasks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Item:
     references: accepted answers; empty when unknown.
     cluster: items that share it are not independent (same person, same document); None: its own.
     annotations: what several annotators answered (`tasks.annotations`); empty when there are none.
+    images: shown with the question to a model that reads images.
     metadata: JSON-safe extras. truth: known true quantities by name (``aleatoric`` in nats, ``exposure``, ``epistemic``).
     """
 
@@ -35,6 +37,7 @@ class Item:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
     annotations: tuple[Reading, ...] = ()
+    images: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

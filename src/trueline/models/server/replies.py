@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from trueline.errors import InputError
 from trueline.models.base import Generation, Prompt
 from trueline.models.server.calls import Call, Reply, Usage
 
@@ -17,7 +18,12 @@ _ROUNDING = 1e-6
 
 
 def request_body(model: str, route: str, call: Call, *, length_field: str = "max_tokens") -> dict[str, Any]:
-    """The request of ``call`` in the protocol's words; settings at their neutral value are left out."""
+    """The request of ``call`` in the protocol's words; settings at their neutral value are left out.
+
+    Raises ``InputError`` for a prompt with images, which servers are not asked with.
+    """
+    if call.prompt.images:
+        raise InputError("the prompt holds images, and a server is asked with text alone; load a vision-language model with hf:")
     body: dict[str, Any] = {"model": model, length_field: call.max_tokens, "temperature": call.temperature}
     if route == "chat":
         body["messages"] = messages_of(call.prompt)

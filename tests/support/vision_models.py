@@ -1,0 +1,109 @@
+"""Tiny random vision-language models of three families, with processors that are built here."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from trueline.tasks.pictures import Picture
+
+TEMPLATE = (
+    "{% for m in messages %}<s>{{ m.role }}: {% for p in m.content %}"
+    "{% if p.type == 'image' %}IMAGE{% else %}{{ p.text }}{% endif %}{% endfor %}|{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant:{% endif %}"
+)
+
+
+def picture(seed: int, width: int = 20, height: int = 24) -> Picture:
+    """A PNG of noise."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    held = io.BytesIO()
+    Image.fromarray(noise).save(held, "PNG")
+    return Picture(data=held.getvalue())
+
+
+def vision_model(family: str, tokenizer: Any, *, chat: bool = False) -> tuple[Any, Any]:
+    """A network and its processor; ``tokenizer`` gets the special tokens of the family."""
+    marks = {
+        "llava": ["<image>"],
+        "idefics3": ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<row_1_col_1>"],
+        "qwen2_vl": ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"],
+    }[family]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    config, processor = {"llava": _llava, "idefics3": _idefics3, "qwen2_vl": _qwen2_vl}[family](tokenizer)
+    if chat:
+        processor.chat_template = TEMPLATE.replace("IMAGE", marks[0])
+    torch.manual_seed(3)
+    network = transformers.AutoModelForImageTextToText.from_config(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(4)
+    return network.eval(), processor
+
+
+def _text(tokenizer: Any, **changes: Any) -> dict[str, Any]:
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    special = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None}
+    return {"vocab_size": len(tokenizer), "max_position_embeddings": 256, **small, **special, **changes}
+
+
+_EYES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+
+
+def _llava(tokenizer: Any) -> tuple[Any, Any]:
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**_EYES, projection_dim=16),
+        text_config=transformers.LlamaConfig(**_text(tokenizer)),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+    )
+    eyes = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    return config, transformers.LlavaProcessor(
+        eyes, tokenizer, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>"
+    )
+
+
+def _idefics3(tokenizer: Any) -> tuple[Any, Any]:
+    config = transformers.Idefics3Config(
+        vision_config=dict(_EYES),
+        text_config=transformers.LlamaConfig(**_text(tokenizer)),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+    )
+    eyes = Idefics3ImageProcessorPil(size={"longest_edge": 32}, max_image_size={"longest_edge": 16}, do_image_splitting=True)
+    return config, transformers.Idefics3Processor(eyes, tokenizer, image_seq_len=1)
+
+
+class _ImagesOnly(transformers.Qwen2VLProcessor):
+    """Without the part for videos, which needs torchvision."""
+
+    def __init__(self, image_processor: Any, tokenizer: Any) -> None:
+        self.image_processor, self.tokenizer, self.video_processor, self.chat_template = image_processor, tokenizer, None, None
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids([self.image_token, self.video_token])
+
+
+def _qwen2_vl(tokenizer: Any) -> tuple[Any, Any]:
+    names = ("image_pad", "video_pad", "vision_start", "vision_end")
+    image, video, start, end = tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in names])
+    eyes = {"depth": 2, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 4}
+    turns = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
+    config = transformers.Qwen2VLConfig(
+        vision_config={**eyes, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3},
+        text_config=_text(tokenizer, rope_parameters=turns),
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    sizes = {"min_pixels": 256, "max_pixels": 1024, "patch_size": 4, "merge_size": 2, "temporal_patch_size": 2}
+    return config, _ImagesOnly(Qwen2VLImageProcessorPil(**sizes), tokenizer)
