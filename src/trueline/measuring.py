@@ -117,10 +117,12 @@ def measure(
     RunLocked : another process writes to ``out``. BudgetReached : ``max_cost`` ended the capture.
     StorageError : the disk is full; all finished shards are kept.
     """
+    from trueline.scoring import check_truncated
     from trueline.tasks.graders import load_grader
 
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    check_truncated(truncated)
     law = check_law(temperature, top_p, top_k)
     loaded, asked, chosen = _load(model, task, estimators, limit, model_options, reasoning, engine)
     load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)  # a grader that cannot be had is reported before the model is asked
@@ -134,11 +136,14 @@ def measure(
             on_plan(made)
         shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
         run = capture_run(asked, chosen, made, out=directory.path, retry_failed=retry_failed, **shared)
-    every = estimators == "all" and budget is None
-    names = "all" if every else made.estimators
-    if retry_failed and names != "all":  # scores of before would stand beside answers that are new
-        names = tuple(dict.fromkeys([*names, *(name for name, entry in run.score_info.items() if "left_out" not in entry)]))
+    names = "all" if estimators == "all" and budget is None else _names(made, run, retry_failed)
     return _evaluated(run, names, judges, truncated, validate, lambda: run.grade(grader, allow_exec=allow_exec))
+
+
+def _names(made: Plan, run: Run, retried: bool) -> tuple[str, ...]:
+    """What is scored; after a retry also what was before, whose scores would stand beside answers that are new."""
+    earlier = [name for name, entry in run.score_info.items() if "left_out" not in entry] if retried else []
+    return tuple(dict.fromkeys([*made.estimators, *earlier]))
 
 
 def _judges(made: Plan, task: Task, equivalence: str | Equivalence | None, similarity: str | Similarity | None) -> Judges:

@@ -80,7 +80,7 @@ def score_blocks(
     """
     from trueline.estimators.engine import cut_items, missing_reasons, score_trace
 
-    _check(truncated)
+    check_truncated(truncated)
     live = {name: e.with_cache(cache) if isinstance(e, AsksPairs) else e for name, e in estimators.items()}
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in live}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in live}
@@ -117,7 +117,8 @@ def score_blocks(
     return Scores(ids, columns, {name: str(e) for name, e in left_out.items()}, why, dict(cut_of))
 
 
-def _check(truncated: str) -> None:
+def check_truncated(truncated: str) -> None:
+    """Refuse what is not one of ``Truncated``."""
     if truncated not in get_args(Truncated):
         raise InputError(f"truncated is {truncated!r}; expected one of {', '.join(get_args(Truncated))}")
 

@@ -152,6 +152,7 @@ def test_measure_goes_on_and_refuses_other_settings(tmp_path: Path) -> None:
         (("validate", "absent"), "no run directory or table"),
         (("validate", "absent.csv"), "--score COL --correct COL"),
         (("validate", "absent.csv", "--score", "s", "--correct", "c"), "no file absent.csv"),
+        (("measure", "law:m", "law:t", "--truncated", "drop"), "truncated is 'drop'"),
         (("report", "absent"), "no run directory"),
         (("import", "absent.jsonl", "--out", "x"), "no file absent.jsonl"),
         (("catalog", "semantic_entrop"), "did you mean semantic_entropy"),
