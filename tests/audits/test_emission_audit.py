@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stub_server import serve
 
 from trueline.audits import EmissionAudit, EmissionReport
 from trueline.errors import InputError, SettingsMismatch
@@ -161,6 +162,17 @@ def test_too_few_questions() -> None:
         EmissionAudit(task).run(PlantedEmitter())
     with pytest.raises(InputError, match="has a reference"):
         EmissionAudit(Task("t", [Item("a", "b")])).run(PlantedEmitter())
+
+
+@pytest.mark.parametrize("logprobs", [True, False])
+def test_models_behind_a_server(tmp_path: Path, logprobs: bool) -> None:
+    items = [Item(f"q{k}", f"Where does the traveller number {k} live?", references=("Kelby",)) for k in range(24)]
+    with serve(logprobs=logprobs, top_logprobs=5) as stub:
+        audit = EmissionAudit(Task("t", items, grader="contains"), shots=2, by="correctness", ci=CHEAP)
+        document = audit.run(load_model("openai:stub", base_url=stub.url), out=tmp_path / "run").document
+    assert document["failed_prompts"] == 0
+    assert (document["after"]["probability"]["value"] is not None) == logprobs
+    assert document["n_items"] == 16
 
 
 def test_a_shipped_model_is_read_token_by_token() -> None:
