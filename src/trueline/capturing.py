@@ -86,14 +86,14 @@ def _open(directory: RunDirectory, task: Task, made: Plan, identity: dict[str, A
         directory.write_manifest(_manifest(task, made, identity))
         return made
     if old.get("status") == "imported":
-        raise InputError(f"{directory.path} holds imported generations; give another --out to measure a model")
+        raise InputError(f"{directory.where} holds imported generations; give another --out to measure a model")
     wanted = {**identity, "captured": made.captured()}
     found = {**{k: old.get("identity", {}).get(k) for k in identity}, "captured": old["captured"]}
     if _covers(old["captured"], made.captured()):
         found["captured"] = wanted["captured"]
         if made.n_samples == 0:  # nothing sampled is asked for: any number of samples will do
             wanted["settings"] = {**wanted["settings"], "samples": found["settings"]["samples"]}
-    check_same(found, wanted, directory.path)
+    check_same(found, wanted, directory.where)
     if retry_failed and old["status"] == "complete":
         directory.write_manifest({**old, "status": "running"})
     return _as_captured(made, old["captured"])

@@ -92,7 +92,8 @@ def measure(
     model, task : URIs (``"hf:PATH"``, ``"world:chat"``; ``"file.csv"``, ``"world:facts"``) or loaded objects.
     estimators : ``"all"`` (those that model and settings cannot serve are left out with a reason) or a list of names.
     samples : sampled answers an item beside the greedy one.
-    out : run directory; default ``runs/<model>-<task>``. An unfinished run with the same settings goes on where it stopped.
+    out : run directory, or a URL that fsspec opens (``s3://bucket/run``); default ``runs/<model>-<task>``. An unfinished run with the same
+        settings goes on where it stopped.
     equivalence : judge of same meaning: ``exact``, ``normalised``, ``oracle``, ``nli:PATH``, ``llm:MODEL``, or a loaded one.
     similarity : how alike texts are: ``char3`` (spelling), ``cross:DIR``, ``encoder:DIR``, ``bertscore:DIR``, or a loaded one.
     grader : how answers are graded; default: the task's own.
@@ -135,7 +136,7 @@ def measure(
         if on_plan is not None:
             on_plan(made)
         shared: dict[str, Any] = {"seed": seed, "limit": limit, "batch_size": batch_size, "max_cost": max_cost, "progress": progress}
-        run = capture_run(asked, chosen, made, out=directory.path, retry_failed=retry_failed, **shared)
+        run = capture_run(asked, chosen, made, out=directory.where, retry_failed=retry_failed, **shared)
     names = "all" if estimators == "all" and budget is None else _names(made, run, retry_failed)
     return _evaluated(run, names, judges, truncated, validate, lambda: run.grade(grader, allow_exec=allow_exec))
 
@@ -256,7 +257,7 @@ def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: Ru
     from trueline.capture.budget import calls_in, fit_to_calls, parse_budget
 
     limit = parse_budget(budget)
-    begun = directory.read_json("run.json") if directory is not None and directory.path.is_dir() else None
+    begun = directory.read_json("run.json") if directory is not None else None
     if begun is not None and begun.get("plan", {}).get("budget") == str(limit):  # a trial must not change a run that was begun
         needs = {name: need for name, need in asked.needs.items() if name in begun["plan"]["estimators"]}
         made = asked.plan(needs, begun["settings"]["samples"])

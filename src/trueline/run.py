@@ -41,11 +41,11 @@ class Run:
 
     def __repr__(self) -> str:
         manifest = self.manifest
-        return f"Run({str(self.path)!r}: {manifest['model']['uri']} on {manifest['task']['name']}, {manifest['status']})"
+        return f"Run({self.directory.where!r}: {manifest['model']['uri']} on {manifest['task']['name']}, {manifest['status']})"
 
     @property
     def path(self) -> Path:
-        """Where the run lies."""
+        """The run directory; of a run at a URL, the folder of this machine with what cannot lie there (``directory.where`` is the URL)."""
         return self.directory.path
 
     @property
@@ -132,7 +132,7 @@ class Run:
         """The whole trace in memory."""
         parts = [self.directory.read_shard(path) for path in self.directory.shards()]
         if not parts:
-            raise InputError(f"{self.path} holds no captured rows yet")
+            raise InputError(f"{self.directory.where} holds no captured rows yet")
         return _Questions(self.directory).trace(_joined(parts))
 
     # -- steps ------------------------------------------------------------------------------------------------------
@@ -222,14 +222,14 @@ class Run:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _need(self, name: str, step: str) -> pa.Table:
-        if not (self.path / name).exists():
-            raise InputError(f"{self.path} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
+        if not self.directory.exists(name):
+            raise InputError(f"{self.directory.where} has no {name} yet; run `trueline {step}` (Python: run.{step}()) first")
         return self.directory.read_table(name)
 
     def _store_scores(
         self, scores: Any, chosen: dict[str, Estimator], judge: str | None, alike: str | None, replace: bool, truncated: str
     ) -> None:
-        old = None if replace or not (self.path / "scores.parquet").exists() else self.directory.read_table("scores.parquet")
+        old = None if replace or not self.directory.exists("scores.parquet") else self.directory.read_table("scores.parquet")
         table, info = scores.table(old), {} if replace else self.score_info
         added = 0 if old is None else len(set(scores.item_ids) - set(old["item_id"].to_pylist()))
         for name in set(table.column_names) - {"item_id", *scores.columns} if added else ():

@@ -109,7 +109,7 @@ def test_really_full_device():
         pytest.fail("this platform has no /dev/full: run the test on Linux")
     run = RunDirectory("/dev")
     with pytest.raises(StorageError, match="disk is full"):
-        run._replace("never", lambda _path: Path("/dev/full").write_bytes(b"x" * 100_000))
+        run.files.write("never", lambda _path: Path("/dev/full").write_bytes(b"x" * 100_000))
 
 
 def test_lone_surrogates_do_not_stop_a_write(run):

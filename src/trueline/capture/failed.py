@@ -61,8 +61,9 @@ def replace_items(run: RunDirectory, failed: FailedItems, rows: pa.Table, again:
     outgoing = _among(old, failed.indices)
     errors = old.filter(pc.and_(outgoing, pc.is_valid(old["error"]))).select(["item_id", "item_index", "kind", "draw", "error"])
     name = f"{REPLACED}/{failed.shard:06d}-{again}.parquet"
-    if len(errors) and not (run.path / name).exists():
-        (run.path / REPLACED).mkdir(exist_ok=True)
+    if len(errors) and not run.exists(name):
+        if not run.at_url:
+            (run.path / REPLACED).mkdir(exist_ok=True)
         run.write_table(name, errors)
     whole = pa.concat_tables([old.filter(pc.invert(outgoing)), rows], promote_options="default")
     order = pc.sort_indices(whole, sort_keys=[("item_index", "ascending")])  # stable: the rows of an item keep their order
@@ -83,7 +84,8 @@ def n_failed(table: pa.Table) -> int:
 
 def next_round(run: RunDirectory, failed: FailedItems) -> int:
     """Number of the next round of a file, after those whose errors are kept."""
-    rounds = [int(path.stem.partition("-")[2]) for path in (run.path / REPLACED).glob(f"{failed.shard:06d}-*.parquet")]
+    files = [name for name in run.files.names(REPLACED) if name.startswith(f"{failed.shard:06d}-")]
+    rounds = [int(name.removesuffix(".parquet").partition("-")[2]) for name in files]
     return max(rounds, default=0) + 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +30,10 @@ ModelArgument = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(help="world:facts, a .jsonl, .csv or .parquet file of questions, or hf-dataset:NAME.", show_default=False)
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Run directory (default: runs/MODEL-TASK). An unfinished run there goes on.")]
+OutOption = Annotated[
+    str | None,
+    typer.Option("--out", help="Run directory or URL (s3://BUCKET/RUN); default runs/MODEL-TASK. An unfinished run there goes on."),
+]
 AllowExec = Annotated[
     bool, typer.Option("--allow-exec", help="Run the programs that the model writes, isolated, to grade them (code: tasks).")
 ]
@@ -144,15 +146,15 @@ def options_of(given: list[str] | None, flag: str = "--model-option") -> dict[st
 
 def finish(run: Any, json_: bool) -> None:
     """Show what a run found; exit code 3 when some of its items failed."""
-    manifest, document = run.manifest, run.metrics
+    manifest, document, where = run.manifest, run.metrics, run.directory.where
     failed = manifest.get("counts", {}).get("failed", 0)
     if json_:
         keys = ("status", "model", "task", "settings", "counts", "plan")
-        print_json({"run": str(run.path), **{k: manifest.get(k) for k in keys}, "metrics": document})
+        print_json({"run": where, **{k: manifest.get(k) for k in keys}, "metrics": document})
     else:
         if document is not None:
             print_metrics(document)
-        out().print(plain(f"run: {run.path}   report: trueline report {run.path}"), soft_wrap=True)
+        out().print(plain(f"run: {where}   report: trueline report {where}"), soft_wrap=True)
     if endless := manifest.get("unclosed"):
         shown = ", ".join(endless[:5]) + (", ..." if len(endless) > 5 else "")
         say(f"{len(endless)} items have no answer, for their reasoning never ends: {shown}; a larger --max-new-tokens gives it room")

@@ -11,7 +11,7 @@ from trueline.cli.terminal import Json, out, plain, print_json
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directory, or several for one report.", show_default=False)],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directory or URL; several for one report.", show_default=False)],
     out_: Annotated[Path | None, typer.Option("--out", help="Where to write it (default: report.html in the first run).")] = None,
     json_: Json = False,
 ) -> None:

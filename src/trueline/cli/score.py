@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from trueline.cli.terminal import Alike, Json, TruncatedOption, bare_table, left
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    run: Annotated[str, typer.Argument(help="Run directory or URL.", show_default=False)],
     estimators: Annotated[str, typer.Option(help="all (that the trace serves), or names with commas.")] = "all",
     equivalence: Annotated[str | None, typer.Option(help="Judge of same meaning: exact, normalised, oracle, nli:PATH, llm:MODEL.")] = None,
     similarity: Alike = None,
@@ -37,7 +36,7 @@ def score(
     _print(run, len(frame), summary, left_out)
 
 
-def _print(run: Path, n_items: int, summary: dict[str, Any], left_out: dict[str, str]) -> None:
+def _print(run: str, n_items: int, summary: dict[str, Any], left_out: dict[str, str]) -> None:
 
     table = bare_table()
     table.add_column("estimator", no_wrap=True)

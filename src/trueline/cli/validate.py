@@ -11,7 +11,7 @@ from trueline.cli.terminal import Json, print_json, print_metrics
 
 
 def validate(
-    target: Annotated[Path, typer.Argument(metavar="RUN|TABLE", help="Run directory, or a .csv, .jsonl or .parquet table.")],
+    target: Annotated[str, typer.Argument(metavar="RUN|TABLE", help="Run directory or URL, or a .csv, .jsonl or .parquet table.")],
     score: Annotated[
         str | None, typer.Option(help="Table: the column of uncertainties, higher = less certain. Several with commas.")
     ] = None,
@@ -28,20 +28,21 @@ def validate(
     Example: trueline validate scores.csv --score entropy --correct right --cluster patient
     """
     from trueline.errors import InputError
+    from trueline.traces.storage import is_url
 
     options: dict[str, Any] = {"level": level, "n_boot": n_boot, "seed": seed}
-    if target.is_dir():
+    if is_url(target) or Path(target).is_dir():
         if score or correct or cluster:
             raise InputError("--score, --correct and --cluster name columns of a table; a run directory has its own")
         from trueline.run import open_run
 
         document = open_run(target).validate(**options)
     else:
-        if not target.exists() and not target.suffix:
+        if not Path(target).exists() and not Path(target).suffix:
             raise InputError(f"no run directory or table at {target}")
         if not (score and correct):
             raise InputError(f"{target} is a table: name its columns with --score COL --correct COL")
         from trueline.scoretable import validate_table
 
-        document = validate_table(target, score.split(","), correct, cluster, **options)
-    print_json(document) if json_ else print_metrics(document, str(target))
+        document = validate_table(Path(target), score.split(","), correct, cluster, **options)
+    print_json(document) if json_ else print_metrics(document, target)

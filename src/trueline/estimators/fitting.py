@@ -176,7 +176,7 @@ def labelled_run(path: str) -> tuple[Trace, NDArray[np.float64]]:
     from trueline.traces.rundir import RunDirectory
 
     directory = RunDirectory.open(path)
-    if not (directory.path / "grades.parquet").exists():
+    if not directory.exists("grades.parquet"):
         raise InputError(f"{path} has no grades.parquet; grade it first (Python: run.grade())")
     tables = [directory.read_shard(shard) for shard in directory.shards()]
     greedy = [table.filter(pc.equal(table["kind"], "greedy")) for table in tables]

@@ -142,14 +142,14 @@ class RunView:
 
 def read_run(run: RunLike) -> RunView:
     """Read a run for its report. Metrics come from ``metrics.json``; without one the run is validated now."""
-    directory = RunDirectory(run.path)
+    directory = _directory(run)
     metrics, problem = _metrics(run, directory)
     items = run.items
     ids = [str(i) for i in items["item_id"].to_list()]
     answer, grades = _grades(run, items, str(metrics.get("answer") or ""))
-    scores = _beside(items, run.scores) if (run.path / "scores.parquet").exists() else None
+    scores = _beside(items, run.scores) if directory.exists("scores.parquet") else None
     return RunView(
-        name=run.path.name,
+        name=directory.where.rstrip("/").rpartition("/")[2] or str(run.path),
         manifest=run.manifest,
         item_ids=ids,
         items=items,
@@ -165,6 +165,12 @@ def read_run(run: RunLike) -> RunView:
         metrics=metrics,
         problem=problem,
     )
+
+
+def _directory(run: RunLike) -> RunDirectory:
+    """The run's own, which may lie at a URL."""
+    own = getattr(run, "directory", None)
+    return own if isinstance(own, RunDirectory) else RunDirectory(run.path)
 
 
 def _metrics(run: RunLike, directory: RunDirectory) -> tuple[Mapping[str, Any], str | None]:
@@ -192,7 +198,7 @@ def _grades(run: RunLike, items: Any, stated: str) -> tuple[tuple[str, int], Any
 
     columns = {"item_id": pl.String, "kind": pl.String, "draw": pl.Int32, "correct": pl.Boolean, "refused": pl.Boolean}
     none = pl.DataFrame(schema={**columns, "probability": pl.Float64, "reason": pl.String})
-    found = run.grades if (run.path / "grades.parquet").exists() else none
+    found = run.grades if _directory(run).exists("grades.parquet") else none
     kind, draw = _answer(stated, set(found["kind"].unique()))
     own = found.filter((pl.col("kind") == kind) & (pl.col("draw").fill_null(0) == draw))
     return (kind, draw), _beside(items, own.unique("item_id", keep="last"))

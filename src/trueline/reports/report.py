@@ -46,6 +46,8 @@ def write_report(run: RunLike | Sequence[RunLike], path: str | os.PathLike[str] 
     runs: list[RunLike] = list(run) if isinstance(run, Sequence) else [run]
     if not runs:
         raise InputError("a report needs at least one run; got an empty list")
+    if path is None and getattr(getattr(runs[0], "directory", None), "at_url", False):
+        raise InputError("the run lies at a URL; say where on this machine the report goes (--out FILE)")
     target = Path(path) if path is not None else runs[0].path / "report.html"
     if target.is_dir():
         target = target / "report.html"

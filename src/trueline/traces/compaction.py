@@ -21,6 +21,8 @@ def compact(run: RunDirectory, file_rows: int = FILE_ROWS) -> tuple[int, int]:
 
     Raises ``InputError`` for a run that is not finished, and when it is compact already nothing is done.
     """
+    if run.at_url:
+        raise InputError(f"{run.where} lies at a URL; compact it in a folder of this machine, then copy it there")
     with run.lock():
         if run.manifest().get("status") not in ("complete", "imported"):
             raise InputError(f"{run.path} is not finished; finish it first (the same `trueline measure` command goes on)")

@@ -1,4 +1,4 @@
-"""The run directory on disk: a file is written whole under a temporary name, then renamed, so a kill loses nothing finished.
+"""The run directory, on disk or at a URL: a file is there only when it is whole (``traces.storage``), so a kill loses nothing finished.
 
 Layout: ``run.json`` (manifest), ``items.parquet``, ``trace/NNNNNN.parquet``, ``scores.parquet``, ``scores.json``, ``grades.parquet``,
 ``metrics.json``, ``judgements.sqlite``, ``report.html``.
@@ -7,37 +7,50 @@ Layout: ``run.json`` (manifest), ``items.parquet``, ``trace/NNNNNN.parquet``, ``
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trueline.errors import InputError, RunLocked, SettingsMismatch, StorageError
+from trueline.errors import InputError, RunLocked, SettingsMismatch
 from trueline.traces.schema import FORMAT_VERSION, SCHEMA
+from trueline.traces.storage import TEMPORARY, Folder, storage_of
 
 #: Folder of a compacted run's trace; it counts once its file ``whole`` is there.
 COMPACT = "trace-compact"
-_TEMPORARY = ".tmp-"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RunDirectory:
-    """Files of one run. Reading needs no lock; writers hold ``lock()``."""
+    """Files of one run, in a folder or at a URL. Reading needs no lock; writers hold ``lock()``.
+
+    path: the folder; of a run at a URL, the folder of this machine that holds what cannot lie there (lock, journal, caches).
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.files = storage_of(path)
+        self.path = self.files.folder
+        self._held: set[str] | None = None
+
+    @property
+    def where(self) -> str:
+        """The folder or URL, as a user would write it."""
+        return str(self.files)
+
+    @property
+    def at_url(self) -> bool:
+        """True when the run does not lie in a folder of this machine."""
+        return not isinstance(self.files, Folder)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
         """Open an existing run. Raises ``InputError`` when there is none, or when its format is newer than this version reads."""
         run = cls(path)
-        if not run.path.is_dir():
-            raise InputError(f"no run directory at {run.path}; make one with `trueline measure` or `trueline import`")
+        if not (run.exists("run.json") if run.at_url else run.path.is_dir()):
+            raise InputError(f"no run directory at {run.where}; make one with `trueline measure` or `trueline import`")
         run.manifest()
         return run
 
@@ -49,7 +62,11 @@ class RunDirectory:
     @property
     def compacted(self) -> bool:
         """True when the shards of a finished run were merged (see ``traces.compaction``)."""
-        return (self.path / COMPACT / "whole").exists()
+        return self.exists(f"{COMPACT}/whole")
+
+    def exists(self, name: str) -> bool:
+        """True when the run has this file, whole."""
+        return self.files.exists(name)
 
     # -- manifest ---------------------------------------------------------------------------------------------------
 
@@ -57,10 +74,10 @@ class RunDirectory:
         """The content of ``run.json``. Raises ``InputError`` when it is absent or unreadable."""
         found: dict[str, Any] | None = self.read_json("run.json")
         if found is None:
-            raise InputError(f"{self.path} is not a run directory: it has no run.json")
+            raise InputError(f"{self.where} is not a run directory: it has no run.json")
         version = found.get("format")
         if version != FORMAT_VERSION:
-            raise InputError(f"{self.path} has run format {version!r}; this version of trueline reads format {FORMAT_VERSION}")
+            raise InputError(f"{self.where} has run format {version!r}; this version of trueline reads format {FORMAT_VERSION}")
         return found
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -69,6 +86,9 @@ class RunDirectory:
 
     def prepare(self) -> None:
         """Create the directory, or clear what a killed writer left half-written. Refuses a folder that holds something else."""
+        if self.at_url:
+            self._claim_url()
+            return
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; give a directory for the run")
         if self.path.is_dir() and not (self.path / "run.json").exists():
@@ -77,12 +97,22 @@ class RunDirectory:
                 raise InputError(f"{self.path} holds other files ({foreign[0]}, ...) and no run; give an empty or new directory")
         self.trace_dir.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self.trace_dir):
-            for stale in folder.glob(_TEMPORARY + "*"):
+            for stale in folder.glob(TEMPORARY + "*"):
                 stale.unlink(missing_ok=True)
+
+    def _claim_url(self) -> None:
+        there = self.files.names("")
+        foreign = [name for name in there if name not in ("trace", "items.parquet")]
+        if foreign and "run.json" not in there:
+            raise InputError(f"{self.where} holds other files ({foreign[0]}, ...) and no run; give an empty or new place")
+        self._held = set(self.files.names("trace"))  # asked once: a look-up a shard would take minutes
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the only right to write. Raises ``RunLocked`` at once when another process holds it; a killed holder frees it."""
+        """Hold the only right to write. Raises ``RunLocked`` at once when another process holds it; a killed holder frees it.
+
+        At a URL it holds among the processes of this user and machine alone.
+        """
         import fcntl
 
         self.path.mkdir(parents=True, exist_ok=True)
@@ -91,7 +121,7 @@ class RunDirectory:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunLocked(
-                    f"another process is writing to {self.path}; wait until it ends, or give this run another directory"
+                    f"another process is writing to {self.where}; wait until it ends, or give this run another directory"
                 ) from None
             yield
 
@@ -103,15 +133,20 @@ class RunDirectory:
 
     def has_shard(self, index: int) -> bool:
         """True when the shard was finished: a file under its final name is whole. A compacted run has them all."""
+        if self._held is not None:
+            return f"{index:06d}.parquet" in self._held
         return self.compacted or self.shard_path(index).exists()
 
     def shards(self) -> list[Path]:
-        """Finished shards in order."""
-        return sorted(p for p in self.trace_dir.glob("*.parquet") if not p.name.startswith("."))
+        """Finished shards in order, for ``read_shard``."""
+        folder = self.trace_dir
+        return [folder / name for name in self.files.names(folder.name) if name.endswith(".parquet")]
 
     def write_shard(self, index: int, table: pa.Table) -> None:
         """Write the rows of one shard; they must follow the trace schema."""
         self.write_table(f"trace/{index:06d}.parquet", table.cast(SCHEMA))
+        if self._held is not None:
+            self._held.add(f"{index:06d}.parquet")
 
     def read_shard(self, path: Path, columns: list[str] | None = None) -> pa.Table:
         """Rows of one shard, or only some columns. Raises ``InputError`` naming the file when it is damaged."""
@@ -125,17 +160,19 @@ class RunDirectory:
         def write(path: Path) -> None:
             pq.write_table(table, path, compression="zstd")
 
-        self._replace(name, write)
+        self.files.write(name, write)
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file of the run. Raises ``InputError`` when it is absent or damaged."""
-        path = self.path / name
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
+        if not self.exists(name):
+            raise InputError(f"{self.where}/{name} does not exist")
         try:
-            return pq.ParquetFile(path).read(columns=columns)
+            if not self.at_url:
+                return pq.ParquetFile(self.path / name).read(columns=columns)
+            with self.files.open(name) as handle:
+                return pq.ParquetFile(handle).read(columns=columns)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} is damaged ({error}); delete this file and repeat the command that wrote it") from error
+            raise InputError(f"{self.where}/{name} is damaged ({error}); delete this file and repeat the command that wrote it") from error
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file atomically. NaN is refused: use null."""
@@ -144,13 +181,13 @@ class RunDirectory:
 
     def read_json(self, name: str) -> Any:
         """Content of a JSON file, or None when it does not exist."""
-        path = self.path / name
-        if not path.exists():
+        if not self.exists(name):
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            with self.files.open(name) as handle:
+                return json.loads(handle.read().decode("utf-8"))
         except ValueError as error:
-            raise InputError(f"{path} is not valid JSON ({error})") from error
+            raise InputError(f"{self.where}/{name} is not valid JSON ({error})") from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically. Lone surrogates are written as U+FFFD: they have no place in UTF-8."""
@@ -158,33 +195,7 @@ class RunDirectory:
         def write(path: Path) -> None:
             path.write_bytes(text.encode("utf-8", errors="replace"))
 
-        self._replace(name, write)
-
-    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
-        final = self.path / name
-        temporary = final.with_name(f"{_TEMPORARY}{os.getpid()}-{final.name}")
-        try:
-            write(temporary)
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(temporary, final)
-            _sync_folder(final.parent)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            if error.errno in _FULL or "No space left" in str(error):
-                raise StorageError(
-                    f"the disk is full: {final} was not written; all that was finished before is kept. "
-                    "Free some space and give the same command again to go on"
-                ) from error
-            raise StorageError(f"cannot write {final}: {error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        self.files.write(name, write)
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -197,7 +208,7 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
     return [] if old == new else [f"{path}: {_short(old)} in the run, {_short(new)} asked now"]
 
 
-def check_same(old: Any, new: Any, where: Path) -> None:
+def check_same(old: Any, new: Any, where: object) -> None:
     """Raise ``SettingsMismatch`` that lists what differs between a run's identity and what is asked now."""
     lines = differences(old, new)
     if lines:
