@@ -228,6 +228,8 @@ class _Importer:
 
 def _claim(directory: RunDirectory) -> None:
     """Refuse a directory that holds a run; clear what a killed import left."""
+    if directory.at_url:
+        raise InputError(f"an import is sorted on disk: make it in a folder of this machine, then copy it to {directory.where}")
     directory.prepare()
     if directory.read_json("run.json") is not None:
         raise InputError(f"{directory.path} holds a run already; give another --out, or delete it first")

@@ -135,7 +135,7 @@ def test_a_file_that_arrives_in_pieces_is_not_there_until_it_is_whole() -> None:
     Torn.breaks = False
     run.write_manifest({"status": "running"})
     assert run.manifest()["status"] == "running"
-    assert list(run.path.iterdir()) == []
+    assert not [path for path in run.path.iterdir() if path.name.startswith(".tmp-")]
 
 
 def test_a_damaged_file_is_named() -> None:
@@ -159,12 +159,29 @@ def test_one_writer_on_a_machine_and_no_foreign_files(tmp_path: Path) -> None:
         tl.open_run("memory://nowhere")
 
 
+def test_what_stays_on_this_machine_belongs_to_one_run() -> None:
+    run = RunDirectory("memory://again")
+    run.prepare()
+    run.write_manifest({"status": "running", "created": "yesterday"})
+    (run.path / "journal").mkdir()
+    (run.path / "journal" / "000000.jsonl").write_text("paid for\n")
+    RunDirectory("memory://again").prepare()
+    assert (run.path / "journal" / "000000.jsonl").exists()
+    Remote("memory://again").write("run.json", lambda path: path.write_text('{"format": 1, "created": "today"}'))  # from elsewhere
+    RunDirectory("memory://again").prepare()
+    assert not (run.path / "journal").exists()
+
+
 def test_what_needs_a_folder_says_so(tmp_path: Path) -> None:
     run = measured("memory://kept")
     with pytest.raises(InputError, match="say where on this machine the report goes"):
         run.report()
     with pytest.raises(InputError, match="compact it in a folder of this machine"):
         compact(run.directory)
+    (tmp_path / "made.jsonl").write_text('{"question": "Where?", "samples": ["here"]}\n')
+    result = CliRunner().invoke(app, ["import", str(tmp_path / "made.jsonl"), "--out", "memory://imported"])
+    assert result.exit_code == 2
+    assert "make it in a folder of this machine" in result.output
 
 
 def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

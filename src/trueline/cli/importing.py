@@ -20,7 +20,7 @@ def import_(
             "samples_*.jsonl of lm-evaluation-harness."
         ),
     ],
-    out_: Annotated[Path, typer.Option("--out", help="Run directory to make.", show_default=False)],
+    out_: Annotated[str, typer.Option("--out", help="Run directory to make.", show_default=False)],
     samples: Annotated[int | None, typer.Option(help="Keep the first so many samples of an item.", show_default=False)] = None,
     mapping: Mapped = None,
     skip_bad: SkipBad = False,

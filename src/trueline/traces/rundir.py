@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from trueline.traces.storage import TEMPORARY, Folder, storage_of
 
 #: Folder of a compacted run's trace; it counts once its file ``whole`` is there.
 COMPACT = "trace-compact"
+#: Says to which run the files belong that a run at a URL keeps on this machine.
+_OF = "of"
 
 
 class RunDirectory:
@@ -83,6 +86,9 @@ class RunDirectory:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace ``run.json``."""
         self.write_json("run.json", {"format": FORMAT_VERSION, **manifest})
+        if self.at_url:  # so that what is kept here is known to belong to that run
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / _OF).write_text(str(manifest.get("created")))
 
     def prepare(self) -> None:
         """Create the directory, or clear what a killed writer left half-written. Refuses a folder that holds something else."""
@@ -105,7 +111,18 @@ class RunDirectory:
         foreign = [name for name in there if name not in ("trace", "items.parquet")]
         if foreign and "run.json" not in there:
             raise InputError(f"{self.where} holds other files ({foreign[0]}, ...) and no run; give an empty or new place")
+        mark, manifest = self.path / _OF, self.read_json("run.json") or {}
+        if not mark.exists() or not manifest or mark.read_text() != str(manifest.get("created")):
+            self._forget_here()
         self._held = set(self.files.names("trace"))  # asked once: a look-up a shard would take minutes
+
+    def _forget_here(self) -> None:
+        """What an earlier run at this URL left on this machine: its replies are no answers to this one's questions."""
+        for left in self.path.iterdir() if self.path.is_dir() else ():
+            if left.is_dir():
+                shutil.rmtree(left)
+            elif left.name != ".lock":
+                left.unlink()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
