@@ -55,8 +55,8 @@ def inputs(model: LocalModel, prompt: Prompt, tokens: list[int] | None = None) -
     if tokens:
         found["input_ids"] = torch.cat([found["input_ids"], torch.tensor([tokens])], 1)
         found["attention_mask"] = torch.ones_like(found["input_ids"])
-        if (kinds := found.get("mm_token_type_ids")) is not None:
-            found["mm_token_type_ids"] = torch.cat([kinds, kinds.new_zeros((1, len(tokens)))], 1)
+        for name in {"mm_token_type_ids", "token_type_ids"} & found.keys():
+            found[name] = torch.cat([found[name], found[name].new_zeros((1, len(tokens)))], 1)
     return found
 
 
@@ -71,7 +71,22 @@ def plain_logprobs(model: LocalModel, prompt: Prompt, tokens: list[int]) -> np.n
 
 
 def test_it_keeps_the_contract(model: LocalModel) -> None:
-    # seeds whose samples do not say the image token itself, which the library's plain pass would take for an image
+    check_contract(model)
+
+
+@pytest.mark.parametrize("family", ["gemma3", "qwen3_5"])
+def test_further_families_keep_it(family: str, build_tokenizer: Build) -> None:
+    """Images that look both ways under sliding windows, and a network with a recurrent state."""
+    model = LocalModel(*vision_model(family, build_tokenizer()), uri=f"hf:{family}")
+    assert model.forward.paddable == (family == "gemma3")
+    check_contract(model)
+    options = [[" a", " the capital"]] * len(PROMPTS)
+    for prompt, texts, together in zip(PROMPTS, options, model.score(PROMPTS, options), strict=True):
+        expected = [plain_logprobs(model, prompt, model.codec.continuation(text)).sum() for text in texts]
+        np.testing.assert_allclose(together.logprobs, expected, atol=2e-5, rtol=0)
+
+
+def check_contract(model: LocalModel) -> None:
     requests = [GenerationRequest(prompt, sample_seeds=(i + 20, i + 40)) for i, prompt in enumerate(PROMPTS)]
     greedy = set()
     for prompt, request, result in zip(PROMPTS, requests, model.generate(requests, GenerationSettings(max_new_tokens=N_NEW)), strict=True):
