@@ -91,9 +91,17 @@ def test_grey_area_audit_works_as_shown(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_neighbours_work_as_shown(tmp_path: Path) -> None:
-    assert len(follow(DOCS / "neighbours.md", tmp_path)) == 2
-    assert (tmp_path / "runs" / "towns" / "metrics.json").exists()
+    installed = tmp_path / "site" / "registered-1.0.dist-info"  # as an installer would
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: registered\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[inspect_ai]\ntrueline = trueline.interop.inspect_registry\n")
+    path = os.pathsep.join([str(installed.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    assert len(follow(DOCS / "neighbours.md", tmp_path, PYTHONPATH=path)) == 7
+    for run in ("towns", "inspected"):
+        assert (tmp_path / "runs" / run / "metrics.json").exists()
+    assert "model-index" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_number_of_the_compatibility_page() -> None:

@@ -275,6 +275,7 @@ def _given_grades(table: pa.Table) -> pa.Table:
         **{name: table[name] for name in ("item_id", "kind", "draw", "correct")},
         "refused": pc.fill_null(table["refused"], False),
         "answer": pc.coalesce(table["answer"], table["text"]),
+        "probability": table["probability"],
         "score": table["score"],
         "reason": pc.coalesce(table["reason"], reason),
     }

@@ -42,6 +42,9 @@ TruncatedOption = Annotated[
         help="Answers cut at the token limit, for scores of whole answers: keep (the score of the beginning), nan (missing), refuse.",
     ),
 ]
+Tracked = Annotated[
+    str | None, typer.Option("--mlflow", metavar="URI", help="Log the run to this MLflow store: http://..., sqlite:///FILE or a folder.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that cannot be used; they are counted and named.")]
 
 

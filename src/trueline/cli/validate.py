@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, print_json, print_metrics
+from trueline.cli.terminal import Json, Tracked, print_json, print_metrics, say
 
 
 def validate(
@@ -20,6 +20,7 @@ def validate(
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    mlflow: Tracked = None,
     json_: Json = False,
 ) -> None:
     """Rank, calibration and selective-prediction metrics of every score, each with its interval.
@@ -36,10 +37,17 @@ def validate(
             raise InputError("--score, --correct and --cluster name columns of a table; a run directory has its own")
         from trueline.run import open_run
 
-        document = open_run(target).validate(**options)
+        run = open_run(target)
+        document = run.validate(**options)
+        if mlflow is not None:
+            from trueline.interop.tracking import track_mlflow
+
+            say(f"MLflow run: {track_mlflow(run, mlflow)}")
     else:
         if not Path(target).exists() and not Path(target).suffix:
             raise InputError(f"no run directory or table at {target}")
+        if mlflow is not None:
+            raise InputError(f"--mlflow logs runs; {target} is a table")
         if not (score and correct):
             raise InputError(f"{target} is a table: name its columns with --score COL --correct COL")
         from trueline.scoretable import validate_table

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trueline.capture.engine import generation_row
 from trueline.capture.separate import separate
 from trueline.errors import InputError, MissingExtra, nearest
-from trueline.interop.logs import LOG_ROLES, Entry, Threshold, number, pieces_of, stated, verdict
+from trueline.interop.logs import LOG_ROLES, OWN, Entry, Threshold, number, pieces_of, stated, verdict
 from trueline.models.base import Generation
 from trueline.models.server.replies import UnusableReply, with_logprobs
 from trueline.tasks.generations import Origin, Piece
@@ -144,28 +144,28 @@ class InspectLog:
                 yield item, rows
 
     def _item(self, sample: EvalSample) -> Item:
+        own = _own(sample.metadata)
         name = self.roles.get("question")
-        question = sample.metadata.get(name) if name else _question(sample)
-        cluster = sample.metadata.get(self.roles["cluster"]) if "cluster" in self.roles else None
+        question = sample.metadata.get(name) if name else own.get("question", _question(sample))
+        cluster = sample.metadata.get(self.roles["cluster"]) if "cluster" in self.roles else own.get("cluster")
         metadata = {**sample.metadata, **({"choices": list(sample.choices)} if sample.choices else {})}
+        metadata.pop(OWN, None)
+        truth = own["truth"] if isinstance(own.get("truth"), dict) else {}
         return Item(
             id=as_text(sample.id),
             question=as_text("" if question is None else question),
             references=as_texts(sample.target),
             cluster=None if cluster is None else as_text(cluster),
             metadata=_json_safe(metadata),
+            truth={as_text(k): v for k, given in truth.items() if (v := number(given)) is not None},
         )
 
     def _rows(self, sample: EvalSample) -> list[dict[str, Any]]:
         """The answers of one sample, and with the first epoch the confidence that was stated."""
         config = self.log.eval.model_generate_config.model_copy(update=_set(self.log.plan.config))
-        cold = config.temperature == 0 or self.roles.get("kind") == "greedy"
-        if cold and config.temperature:
-            raise InputError(f"the log says temperature {config.temperature:g}, so its answers are no greedy ones (kind=greedy)")
         self._count(sample)
         graded = self._graded(sample)
-        greedy = cold and sample.epoch == 1
-        law = {} if greedy else {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
+        greedy, law = self._law(sample, config)
         rows = []
         choices = sample.output.choices
         failed = _failure(sample)
@@ -177,6 +177,21 @@ class InspectLog:
         if sample.epoch == 1 and (confidence := self._confidence(sample, rows[0])) is not None:
             rows.append(confidence)
         return rows
+
+    def _law(self, sample: EvalSample, config: Any) -> tuple[bool, dict[str, Any]]:
+        """Whether the answer is a greedy one, and the sampling law of one that is not."""
+        own = _own(sample.metadata).get("law")
+        if isinstance(own, dict) and own.get("kind") in ("greedy", "sample"):  # a task of trueline says it itself
+            drawn = {name: number(own.get(name)) for name in ("temperature", "top_p")}
+            bounds = {"top_k": 2**31, "seed": 2**63}
+            whole = {name: v for name, bound in bounds.items() if isinstance(v := own.get(name), int) and 0 <= v < bound}
+            return (True, {}) if own["kind"] == "greedy" else (False, drawn | whole)
+        cold = config.temperature == 0 or self.roles.get("kind") == "greedy"
+        if cold and config.temperature:
+            raise InputError(f"the log says temperature {config.temperature:g}, so its answers are no greedy ones (kind=greedy)")
+        if cold and sample.epoch == 1:
+            return True, {}
+        return False, {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
 
     def _answer(self, choice: Any, sample: EvalSample, graded: Mapping[str, Any], stops: bool) -> dict[str, Any]:
         """Trace columns of one output."""
@@ -216,9 +231,12 @@ class InspectLog:
             value = value.get(key) if key else next(iter(value.values()))
         graded = verdict(value, self._asked.bound)
         answer = None if found.answer is None else as_text(found.answer)
-        reason = graded.get("reason") or (None if found.explanation is None else as_text(found.explanation)[:2_000])
-        withheld = any(choice.stop_reason == "content_filter" for choice in sample.output.choices[:1])
-        return {**graded, "answer": answer, "reason": reason, "refused": graded.get("refused", False) or withheld}
+        told = None if found.explanation is None else as_text(found.explanation)[:2_000]
+        reason = told if told and value != value else graded.get("reason") or told  # NaN: unscored, and the scorer said why
+        own = _own(found.metadata)
+        known = {name: v for name in ("probability", "score") if (v := number(own.get(name))) is not None and 0 <= v <= 1}
+        withheld = own.get("refused") is True or any(choice.stop_reason == "content_filter" for choice in sample.output.choices[:1])
+        return {**graded, **known, "answer": answer, "reason": reason, "refused": graded.get("refused", False) or withheld}
 
     def _confidence(self, sample: EvalSample, row: Mapping[str, Any]) -> dict[str, Any] | None:
         name = self.roles.get("confidence")
@@ -266,6 +284,12 @@ def _line(error: BaseException) -> str:
 
 def _set(config: Any) -> dict[str, Any]:
     return {name: value for name in ("temperature", "top_p", "top_k", "stop_seqs") if (value := getattr(config, name)) is not None}
+
+
+def _own(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What trueline's own tasks keep there."""
+    found = (metadata or {}).get(OWN)
+    return found if isinstance(found, dict) else {}
 
 
 def _question(sample: EvalSample) -> str:

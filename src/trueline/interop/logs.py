@@ -23,6 +23,8 @@ from trueline.tasks.tables import SUFFIXES, BadLines, as_text, read_rows
 LOG_SUFFIXES = (*SUFFIXES, ".eval", ".json")
 #: Roles of a log that `mapping` may set.
 LOG_ROLES = ("correct", "confidence", "cluster", "question", "text", "kind")
+#: Key of a sample's or score's metadata under which trueline's own tasks keep what is theirs.
+OWN = "trueline"
 #: Order of the rows of an item: its answers, then what it was asked about them.
 _PROBE = 2
 _CODES = {"greedy": GREEDY, "sample": SAMPLE}

@@ -19,7 +19,7 @@ _KIND_NAMES = pa.array(["greedy", "sample"])
 NO_TEXT = "no text in the imported file"
 
 #: What a file says about an answer beside right or wrong: the answer that was graded, and how.
-JUDGED = {"answer": pa.string(), "refused": pa.bool_(), "score": pa.float64(), "reason": pa.string()}
+JUDGED = {"answer": pa.string(), "refused": pa.bool_(), "probability": pa.float64(), "score": pa.float64(), "reason": pa.string()}
 #: The trace schema, and beside it the code of the kind, the file's verdict and the line.
 TABLE = pa.schema([*SCHEMA, ("kind_code", pa.int8()), ("correct", pa.bool_()), ("line", pa.int64()), *JUDGED.items()])
 
