@@ -276,7 +276,9 @@ def test_without_inspect_one_line_says_what_to_install(capitals: Path, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # streams that Inspect leaves open
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)  # streams that Inspect leaves open
 def test_a_fresh_log_reads_like_the_stored_one(capitals: Path, tmp_path: Path) -> None:
     """What the installed version of Inspect writes today."""
     stored = tl.import_generations(capitals, tmp_path / "stored")
