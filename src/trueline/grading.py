@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -32,9 +31,9 @@ def answer_kind(trace: Trace) -> str:
     return "greedy" if len(trace.greedy) else "sample"
 
 
-def grade_blocks(blocks: Iterable[Trace], items: dict[str, Item], grader: Grader) -> pa.Table:
+def grade_blocks(blocks: Iterable[Trace], items: Mapping[str, Item], grader: Grader) -> pa.Table:
     """Grade the answer of every item; an item without an answer gets ``correct`` null and a reason."""
-    rows: list[dict[str, Any]] = []
+    tables: list[pa.Table] = [SCHEMA.empty_table()]
     for block in blocks:
         kind = answer_kind(block)
         generations = block.generations(kind)
@@ -48,5 +47,6 @@ def grade_blocks(blocks: Iterable[Trace], items: dict[str, Item], grader: Grader
         failed = Grade(None, reason="no answer: the generation failed")
         unended = Grade(None, reason=UNCLOSED)
         verdicts = (found.get(i, unended if k in endless else failed) for k, i in enumerate(block.item_ids))
-        rows += [{"item_id": i, "kind": kind, "draw": 0, **vars(v)} for i, v in zip(block.item_ids, verdicts, strict=True)]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+        rows = [{"item_id": i, "kind": kind, "draw": 0, **vars(v)} for i, v in zip(block.item_ids, verdicts, strict=True)]
+        tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
+    return pa.concat_tables(tables)

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from trueline.errors import InputError
-from trueline.tasks.annotations import from_json, to_json
 from trueline.tasks.item import Item, Task
+from trueline.tasks.item_table import BLOCK, ItemTable, item_of_columns
 
 SCHEMA = pa.schema(
     [
@@ -29,24 +29,15 @@ SCHEMA = pa.schema(
 
 def items_table(items: Iterable[Item]) -> pa.Table:
     """``items.parquet`` of a task; columns ``annotations`` (JSON) and ``images`` (names) where any item has some."""
-    items = list(items)
-    rows = [
-        {
-            "item_id": item.id,
-            "item_index": index,
-            "question": item.question,
-            "references": list(item.references),
-            "cluster": item.cluster,
-            "metadata": json.dumps(dict(item.metadata), ensure_ascii=False, sort_keys=True),
-            "truth": json.dumps(dict(item.truth), sort_keys=True),
-        }
-        for index, item in enumerate(items)
-    ]
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    if any(item.annotations for item in items):
-        table = table.append_column("annotations", pa.array([to_json(item.annotations) for item in items], pa.string()))
-    if any(item.images for item in items):
-        names = [[picture.name for picture in item.images] for item in items]
+    held = items if isinstance(items, ItemTable) else ItemTable(items)
+    table = held.columns()
+    table = table.add_column(1, SCHEMA.field("item_index"), pa.array(range(len(table)), pa.int64()))
+    annotations = table["annotations"]
+    table = table.drop_columns("annotations")
+    if annotations.null_count < len(annotations):
+        table = table.append_column("annotations", annotations.fill_null("[]"))
+    if held.images:
+        names = [[picture.name for picture in held.images.get(place, ())] for place in range(len(held))]
         table = table.append_column("images", pa.array(names, pa.list_(pa.string())))
     return table
 
@@ -64,18 +55,9 @@ def task_from(manifest: Mapping[str, Any], table: pa.Table) -> Task:
         if len(kept) != len(wanted):
             raise InputError(f"{stored['name']} no longer has all items of this run: it was made by another version of trueline")
         return _replace(task, kept)
-    items = [
-        Item(
-            id=row["item_id"],
-            question=row["question"] or "",
-            references=tuple(row["references"] or ()),
-            cluster=row["cluster"],
-            metadata=json.loads(row["metadata"] or "{}"),
-            truth=json.loads(row["truth"] or "{}"),
-            annotations=from_json(row.get("annotations")),
-        )
-        for row in table.to_pylist()
-    ]
+    names = ("item_id", "question", "references", "cluster", "metadata", "truth", "annotations")
+    stored_rows = (row for batch in table.to_batches(BLOCK) for row in batch.to_pylist())
+    items = ItemTable(item_of_columns(*(row.get(name) for name in names)) for row in stored_rows)
     return Task(name=stored["name"], items=items, grader=stored.get("grader") or "normalised")
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
 from trueline.tasks.item import Task
+from trueline.tasks.item_table import ItemTable
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.trace import Trace
 
@@ -195,7 +196,8 @@ class Run:
         from trueline.tasks.graders import load_grader
 
         spec = grader or self.task.grader
-        items = {item.id: item for item in self.task.items}
+        held = self.task.items
+        items = held.by_id() if isinstance(held, ItemTable) else {item.id: item for item in held}
         with self.directory.lock():
             table = grade_blocks(self.blocks(columns=["text", "error"]), items, load_grader(spec, self.task, allow_exec=allow_exec))
             self.directory.write_table("grades.parquet", table)

@@ -12,6 +12,7 @@ import pytest
 from trueline.errors import InputError, MissingExtra
 from trueline.tasks import Task
 from trueline.tasks.files import load_file, load_hf_dataset
+from trueline.tasks.loading import load_task
 from trueline.tasks.tables import as_text, as_texts
 
 
@@ -222,6 +223,51 @@ def test_hf_dataset_from_a_folder_of_files(offline: Path) -> None:
     task = load_hf_dataset(str(folder), mapping={"question": "Q"})
     assert task.items[0].references == ("x",)
     assert task.name == f"hf-dataset:{folder}"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_hf_dataset_from_local_files_of_each_kind(offline: Path, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = offline / "data"
+    folder.mkdir()
+    for split, n in (("train", 3), ("test", 2)):
+        frame = pl.DataFrame({"id": [f"{split}{i}" for i in range(n)], "question": ["a?"] * n, "answer": ["x"] * n, "hard": [True] * n})
+        write = {"parquet": frame.write_parquet, "csv": frame.write_csv, "jsonl": frame.write_ndjson}[kind]
+        write(folder / f"{split}.{kind}")
+    assert [i.id for i in load_hf_dataset(str(folder)).items] == ["test0", "test1"]
+    task = load_task(f"hf-dataset:{folder}@train", limit=2)
+    assert [i.id for i in task.items] == ["train0", "train1"]
+    assert task.items[0].references == ("x",)
+    assert task.items[0].metadata == {"hard": True}
+    assert "Generating" not in capfd.readouterr().err
+
+
+def test_hf_dataset_labels_are_read_by_name(offline: Path) -> None:
+    import datasets
+
+    kinds = datasets.Features({"question": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    data = datasets.Dataset.from_dict({"question": ["a?", "b?", "c?"], "label": [0, 1, -1]}, features=kinds)
+    data.save_to_disk(str(offline / "saved"))
+    task = load_hf_dataset(str(offline / "saved"), mapping={"answer": "label"})
+    assert [i.references for i in task.items] == [("no",), ("yes",), ()]
+    with pytest.raises(InputError, match="no splits: it is one table"):
+        load_hf_dataset(f"{offline / 'saved'}@test")
+
+
+def test_hf_dataset_whose_file_is_broken(offline: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (offline / "bad").mkdir()
+    (offline / "bad" / "train.jsonl").write_text('{"question": "a?"}\n{{{\n')
+    with pytest.raises(InputError, match=r"cannot be loaded .*JSON"):
+        load_hf_dataset(str(offline / "bad"))
+    assert capfd.readouterr().err == ""
+
+
+def test_hf_dataset_brings_no_code(offline: Path) -> None:
+    (offline / "code").mkdir()
+    (offline / "code" / "code.py").write_text(f"open({str(offline / 'ran')!r}, 'w')")
+    (offline / "code" / "train.csv").write_text("question,answer\na?,x\n")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_hf_dataset(str(offline / "code"))
+    assert not (offline / "ran").exists()
 
 
 def test_hf_dataset_that_is_not_there(offline: Path) -> None:

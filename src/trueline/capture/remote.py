@@ -129,7 +129,7 @@ class _Capture:
             self.journal.forget((shard, 0))
         for shard in sorted(set(range(len(starts))) - set(finished)):
             asked = range(starts[shard], min(starts[shard] + self.shard_items, len(items)))
-            part = self._part(shard, {index: items[index] for index in asked})
+            part = self._part(shard, dict(zip(asked, items[asked.start : asked.stop], strict=True)))
             for index in asked:
                 yield part, index
         for found in failed:

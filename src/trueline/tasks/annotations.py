@@ -57,6 +57,8 @@ def annotations_of(row: Mapping[str, Any], column: str | None) -> tuple[Reading,
     """Return the answers of one record: those of a column, and those of the columns ``annotator_NAME``."""
     found = read_annotations(row.get(column)) if column is not None else ()
     own = {k: v for k, v in row.items() if k.startswith(PREFIX) and k != column and not _absent(v)}
+    if not own:
+        return found
     return found + tuple(Reading(_groups(answer), as_text(name.removeprefix(PREFIX))) for name, answer in own.items())
 
 

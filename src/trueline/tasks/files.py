@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trueline.errors import InputError, MissingExtra, nearest
 from trueline.tasks.annotations import PREFIX, annotations_of, majority
-from trueline.tasks.item import Item, Task
+from trueline.tasks.item import NOTHING, Item, Task
+from trueline.tasks.item_table import ItemTable
 from trueline.tasks.pictures import pictures_of
 from trueline.tasks.tables import BadLines, as_text, as_texts, check_mapping, find_file, pick_column, read_rows
 
@@ -43,8 +47,7 @@ def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, ski
     """
     found = find_file(path)
     bad = BadLines(found, skip_bad)
-    rows = _first(read_rows(found, bad), limit)
-    items = _items(rows, role_mapping(mapping), bad)
+    items = _items(_first(read_rows(found, bad), limit), _names(found, skip_bad, limit), role_mapping(mapping), bad)
     note = bad.note()
     if not items:
         raise InputError(f"{found} has no usable row{'' if not note else f': {note}'}; give at least one question")
@@ -52,11 +55,13 @@ def load_file(path: str | Path, *, mapping: Mapping[str, str] | None = None, ski
 
 
 def load_hf_dataset(name: str, *, mapping: Mapping[str, str] | None = None, skip_bad: bool = False, limit: int | None = None) -> Task:
-    """Read a task from a Hugging Face dataset, see ``open_hf_dataset``. Raises ``InputError`` when the columns are not there."""
+    """Read a task from a Hugging Face dataset, see ``open_hf_dataset``; class labels are read by their names.
+
+    Raises ``InputError`` when the columns are not there.
+    """
     table = open_hf_dataset(name)
     bad = BadLines(Path(f"hf-dataset:{name}"), skip_bad)
-    rows = _first(((i, row) for i, row in enumerate(table, start=1)), limit)
-    items = _items(rows, role_mapping(mapping), bad)
+    items = _items(_first(enumerate(_named(table), start=1), limit), list(table.column_names), role_mapping(mapping), bad)
     note = bad.note()
     if not items:
         raise InputError(f"hf-dataset:{name} has no usable row")
@@ -76,13 +81,16 @@ def open_hf_dataset(name: str) -> Any:
     body, _, split = name.partition("@")
     folder, _, config = body.partition(":")
     try:
-        if Path(folder).is_dir() and any((Path(folder) / f).exists() for f in ("dataset_dict.json", "dataset_info.json")):
-            data = datasets.load_from_disk(folder)
-        else:
-            data = datasets.load_dataset(folder, config or None)
+        with _quiet(datasets):
+            data = _open(datasets, folder, config)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(f"dataset {body!r} cannot be loaded ({type(error).__name__}: {error})") from error
-    return _undecoded(data[_split(split, list(data), name)] if isinstance(data, dict) else data)
+        why = f"{type(error).__name__}: {error}" + (f" {error.__cause__}" if error.__cause__ is not None else "")
+        raise InputError(f"dataset {body!r} cannot be loaded ({why})") from error
+    if isinstance(data, dict):
+        return _undecoded(data[_split(split, list(data), name)])
+    if split and split != str(data.split or ""):
+        raise InputError(f"dataset {body!r} has no splits: it is one table; leave @{split} out")
+    return _undecoded(data)
 
 
 def _undecoded(table: Any) -> Any:
@@ -95,6 +103,35 @@ def _undecoded(table: Any) -> Any:
         elif isinstance(getattr(feature, "feature", None), datasets.Image):
             table = table.cast_column(name, type(feature)(datasets.Image(decode=False)))
     return table
+
+
+def _open(datasets: Any, folder: str, config: str) -> Any:
+    if Path(folder).is_dir() and any((Path(folder) / f).exists() for f in ("dataset_dict.json", "dataset_info.json")):
+        return datasets.load_from_disk(folder)
+    return datasets.load_dataset(folder, config or None)
+
+
+@contextlib.contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """No bars and no log while a dataset is read; what goes wrong is in the error. The settings are put back."""
+    logging = datasets.utils.logging
+    bars, level = datasets.are_progress_bars_disabled(), logging.get_verbosity()
+    datasets.disable_progress_bars()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+def _named(table: Any) -> Iterator[Mapping[str, Any]]:
+    """Rows with the names of class labels in place of their numbers; a negative number is no label."""
+    named = {column: feature for column, feature in (table.features or {}).items() if hasattr(feature, "int2str")}
+    for row in table:
+        said = {column: row[column] for column in named}
+        yield {**row, **{c: None if n is None or n < 0 else named[c].int2str(n) for c, n in said.items()}}
 
 
 def role_mapping(mapping: Mapping[str, str] | None) -> dict[str, str]:
@@ -114,37 +151,45 @@ def _split(asked: str, splits: list[str], name: str) -> str:
     return splits[0] if len(splits) == 1 else preferred[0]
 
 
-def _first(rows: Iterable[Row], limit: int | None) -> list[Row]:
+def _first(rows: Iterable[Row], limit: int | None) -> Iterator[Row]:
     if limit is not None and limit < 1:
         raise InputError(f"limit must be at least 1, got {limit}")
-    found: list[Row] = []
-    for row in rows:
-        found.append(row)
-        if limit is not None and len(found) >= limit:
-            break
-    return found
+    return itertools.islice(rows, limit)
 
 
-def _items(rows: list[Row], mapping: dict[str, str], bad: BadLines) -> list[Item]:
-    names = list(dict.fromkeys(name for _, row in rows for name in row))
-    if not rows:
-        return []
-    columns = {role: pick_column(role, ALIASES[role], names, mapping, bad.path) for role in ALIASES}
-    if columns["question"] is None and columns["messages"] is None:
+def _names(path: Path, skip_bad: bool, limit: int | None) -> list[str]:
+    """The columns of a file. Each line of JSONL may have its own: they are read first, so that no more than a line is held twice."""
+    whole = path.suffix.lower() == ".jsonl"
+    names: dict[str, None] = {}
+    for _, row in _first(read_rows(path, BadLines(path, skip_bad)), limit if whole else 1):
+        if not row.keys() <= names.keys():
+            names |= dict.fromkeys(row)
+    return list(names)
+
+
+def _items(rows: Iterable[Row], names: list[str], mapping: dict[str, str], bad: BadLines) -> ItemTable:
+    columns = {role: pick_column(role, ALIASES[role], names, mapping, bad.path) for role in ALIASES} if names else {}
+    if names and columns["question"] is None and columns["messages"] is None:
         pick_column("question", (*ALIASES["question"], "messages"), names, mapping, bad.path, required=True)
-    items: list[Item] = []
-    line_of: dict[str, int] = {}
+    lines = array("q")
+    items = ItemTable(_made(rows, columns, bad, lines))
+    if items.repeated is not None:
+        first, second = items.repeated
+        where = f"occurs on lines {lines[first]} and {lines[second]}"
+        raise InputError(f"{bad.path}: id {items[first].id!r} {where}; ids must be unique")
+    return items
+
+
+def _made(rows: Iterable[Row], columns: Mapping[str, str | None], bad: BadLines, lines: array[int]) -> Iterator[Item]:
+    """The items of the usable rows; ``lines`` gets the line of each."""
     for position, (line, row) in enumerate(rows, start=1):
         try:
             item = item_of(row, columns, position, folder=bad.path.parent)
         except InputError as error:
             bad.add(line, str(error))
             continue
-        if item.id in line_of:
-            raise InputError(f"{bad.path}: id {item.id!r} occurs on lines {line_of[item.id]} and {line}; ids must be unique")
-        line_of[item.id] = line
-        items.append(item)
-    return items
+        lines.append(line)
+        yield item
 
 
 def item_of(
@@ -171,16 +216,17 @@ def item_of(
     if columns["id"] is not None and (ident is None or ident == ""):
         raise InputError(f"no value in the id column {columns['id']!r}")
     annotations = annotations_of(row, columns.get("annotations"))
-    used = {*columns.values(), *(name for name in row if name.startswith(PREFIX))}
+    used = set(columns.values())
+    metadata = {as_text(k): _json_safe(v) for k, v in row.items() if v is not None and k not in used and not k.startswith(PREFIX)}
     return Item(
         id=f"row-{position:06d}" if ident is None else as_text(ident),
         question="" if question is None else as_text(question),
         messages=messages,
         references=as_texts(cell("references")) or majority(annotations),
         cluster=None if cluster is None or cluster == "" else as_text(cluster),
-        metadata={as_text(k): _json_safe(v) for k, v in row.items() if k not in used and v is not None},
         annotations=annotations,
         images=pictures_of(row.get(column), folder or Path()) if (column := columns.get("images")) else (),
+        metadata=metadata or NOTHING,
     )
 
 

@@ -10,8 +10,15 @@ from trueline.errors import InputError
 from trueline.tasks.annotations import Reading
 from trueline.tasks.pictures import Picture
 
+#: What items without metadata or truth share, so that a million of them stay small.
+NOTHING: Mapping[str, Any] = {}
 
-@dataclass(frozen=True)
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One question.
 
@@ -34,8 +41,8 @@ class Item:
     messages: tuple[tuple[str, str], ...] = ()
     references: tuple[str, ...] = ()
     cluster: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    truth: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=_nothing)
+    truth: Mapping[str, float] = field(default_factory=_nothing)
     annotations: tuple[Reading, ...] = ()
     images: tuple[Picture, ...] = ()
 
@@ -97,10 +104,18 @@ class Task:
         if not self.items:
             raise InputError(f"task {self.name!r} has no items; give at least one question")
         seen: set[str] = set()
+        if hasattr(self.items, "repeated"):  # a table of items tells without making each of them
+            if self.items.repeated is not None:
+                raise _twice(self.name, self.items[self.items.repeated[1]].id)
+            return
         for item in self.items:
             if item.id in seen:
-                raise InputError(f"task {self.name!r}: id {item.id!r} occurs more than once; ids must be unique")
+                raise _twice(self.name, item.id)
             seen.add(item.id)
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def _twice(task: str, ident: str) -> InputError:
+    return InputError(f"task {task!r}: id {ident!r} occurs more than once; ids must be unique")

@@ -198,9 +198,11 @@ def as_text(value: Any) -> str:
 
 def as_texts(value: Any) -> tuple[str, ...]:
     """A cell of accepted answers: a list, a JSON list in a string, ``{"value": ..., "aliases": [...]}``, or a single answer."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        parsed = _list_in(value)
-        value = value if parsed is None else parsed
+    if isinstance(value, str):
+        parsed = _list_in(value) if value.lstrip().startswith("[") else None
+        if parsed is None:
+            return (as_text(value),) if value.strip() else ()
+        value = parsed
     if isinstance(value, Mapping):
         value = [part for key in ("value", "text", "answer", "aliases") if key in value for part in as_texts(value[key])]
     if isinstance(value, list | tuple):
