@@ -179,5 +179,7 @@ def test_settings_that_make_no_task() -> None:
         inspect_task("world:facts", samples=-1)
     with pytest.raises(InputError, match="temperature must be above 0"):
         inspect_task("world:facts", temperature=0)
+    with pytest.raises(InputError, match="shows an image"):
+        inspect_task(Task("pictures", [Item("a", "What is it?", images=("x.png",))]))
     with pytest.raises(InputError, match="unknown grader"):
         inspect_task("world:facts", grader="normalized")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import trueline as tl
-from trueline.audits import judge_pairs
+from trueline.audits import MarkerAudit, MarkerReport, judge_pairs, load_markers
 from trueline.errors import InputError
 from trueline.interop.replay import Replay, audit_task, prompt_key
 from trueline.models.base import GenerationRequest, GenerationSettings, Model, Prompt
+from trueline.stats import CI
 from trueline.tasks.preferences import PreferencePair
 
 PAIRS = [PreferencePair((("user", f"Say {k}."),), "yes." * (k % 3 + 1), "no" * (k + 1) + "!") for k in range(6)]
@@ -56,6 +59,22 @@ def test_a_recorded_audit_replays(tmp_path: Path) -> None:
     assert (fewer.preferences[:-1] == judged.preferences).all()
     more = judge_pairs(model, PAIRS, PRINCIPLES, draws=9)
     assert more.errors == ("the run holds 4 sampled answers to this prompt",)
+
+
+@pytest.mark.slow
+def test_a_grey_area_audit_asked_elsewhere_finds_the_same_accuracy(tmp_path: Path) -> None:
+    items = [item for item in tl.load_task("world:facts").items if item.references][:12]
+    task = dataclasses.replace(tl.load_task("world:facts"), items=items)
+    settings: dict[str, Any] = {"markers": load_markers()[:3], "position": "question_prefix", "ci": CI(n_boot=20)}
+
+    def audit(model: Model) -> MarkerReport:
+        return MarkerAudit(task, **settings).run(model)
+
+    asked = tl.measure("world:chat", audit_task(audit, "grey", samples=False), ["sequence_nll"], out=tmp_path / "run", validate=False)
+    reports = [audit(model) for model in (tl.load_model("world:chat"), Replay(asked))]
+    found = [{row["marker"]: row["metrics"]["accuracy"] for row in report.document["markers"]} for report in reports]
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
 
 
 def test_what_a_replay_can_and_cannot(tmp_path: Path) -> None:

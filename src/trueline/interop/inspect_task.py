@@ -72,6 +72,9 @@ def inspect_task(
     from trueline.interop.inspect_registry import answers, first_answer, graded
 
     chosen = choose(load_task(task) if isinstance(task, str) else task, limit)
+    pictured = next((item.id for item in chosen.items if item.images), None)
+    if pictured is not None:
+        raise InputError(f"item {pictured!r} shows an image; tasks for Inspect are of text alone")
     judge = load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)
     items = {item.id: item for item in chosen.items}
     config = GenerateConfig(
