@@ -78,7 +78,7 @@ def emission(
     --------
     >>> found = emission(["weakener", "none"] * 10, [0, 1] * 10, [0.2, 0.9] * 10)
     >>> print(found.gaps["none_minus_weakener"]["accuracy"])
-    1 [0.6076, 1] (n=20)
+    1 [0.6075, 1] (n=20)
     """
     columns = _columns(emitted, correct, probability, more or {})
     n = len(emitted)
