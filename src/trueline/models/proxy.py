@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,26 @@ from trueline.models.local import LocalModel
 
 @dataclass(frozen=True)
 class LocalProxy:
-    """A transformers model that reads what another one wrote (RACE, arXiv 2506.04832, S_CA and the weights of S_CC)."""
+    """A transformers model that reads what another one wrote (RACE, arXiv 2506.04832, S_CA and the weights of S_CC).
+
+    Raises ``InputError`` for a model whose weights are not at hand, or that is no causal one.
+    """
 
     model: LocalModel
-    forward: CausalForward
+    forward: CausalForward = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a network that is not causal."""
+        if not isinstance(self.model.forward, CausalForward):
+            raise InputError(_refusal(self.model))
+        object.__setattr__(self, "forward", self.model.forward)
 
     @classmethod
     def of(cls, model: Model) -> LocalProxy:
-        """Raises ``InputError`` for a model whose weights are not at hand."""
-        if not isinstance(model, LocalModel) or not isinstance(model.forward, CausalForward):
-            raise InputError(f"{model.uri} shows no next-token law over its vocabulary; a proxy is a local causal checkpoint, hf:PATH")
-        return cls(model, model.forward)
+        """The proxy of any model."""
+        if not isinstance(model, LocalModel):
+            raise InputError(_refusal(model))
+        return cls(model)
 
     def entropies(self, prompt: str, continuations: Sequence[str]) -> list[NDArray[np.float64]]:
         """(t,) entropies of the next-token law, nats, at each token of each continuation, teacher-forced after ``prompt``.
@@ -95,3 +104,7 @@ def _received(maps: Any, start: int) -> NDArray[np.float64]:
     """(T,) attention received from the rows from ``start`` on, averaged over layers, heads and these rows."""
     layers = [layer[0, :, start:].double().mean(dim=(0, 1)) for layer in maps]
     return np.asarray(torch.stack(layers).mean(0).cpu().numpy(), dtype=np.float64)
+
+
+def _refusal(model: Model) -> str:
+    return f"{model.uri} shows no next-token law over its vocabulary; a proxy is a local causal checkpoint, hf:PATH"
