@@ -40,8 +40,9 @@ def peer_environment() -> Path:
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(HERE.parent / "constraints.txt")]
-        subprocess.run([*pip, "torch", PEER], check=True)
+        pinned = (HERE.parent / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        torch = next(line for line in pinned if line.startswith("torch=="))  # the peer chooses everything else itself
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", torch, PEER], check=True)
         (folder / "installed").touch()
     return python
 
