@@ -11,10 +11,10 @@ import numpy as np
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, plain, table
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, empty
 from trueline.reports.wording import Notes, bracket, percent
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 _MOST = 40
 _SCORES = (("auroc", "ua_auroc", "AUROC"), ("aurc", "ua_aurc", "AURC"), ("smooth_ece", "ua_smooth_ece", "cal. error"))
@@ -31,9 +31,6 @@ def annotators(summary: Mapping[str, Any], metrics: Mapping[str, Mapping[str, An
 
 def write_annotators(summary: Mapping[str, Any], path: str | os.PathLike[str], title: str) -> Path:
     """Write a page of its own on a table of annotations. Raises ``StorageError`` when the file cannot be written."""
-    target = Path(path)
-    target = target / "annotators.html" if target.is_dir() else target
-    target.parent.mkdir(parents=True, exist_ok=True)
     lead = f"{summary['n_answers']:,} answers of annotators on {summary['n_cases']:,} items, {len(summary['classes']):,} labels."
     body = el(
         "main",
@@ -41,8 +38,7 @@ def write_annotators(summary: Mapping[str, Any], path: str | os.PathLike[str], t
         el("section", annotators(summary, {}, "annotators")),
         el("section", el("h2", "How to read this"), _words()),
     )
-    RunDirectory(target.parent).write_text(target.name, page(f"trueline annotators: {plain(title)[:200]}", body))
-    return target
+    return save_page(page(f"trueline annotators: {plain(title)[:200]}", body), path, "annotators.html")
 
 
 def _estimate(record: Mapping[str, Any]) -> Estimate:

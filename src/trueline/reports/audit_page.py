@@ -12,10 +12,10 @@ import numpy as np
 from trueline.errors import InputError
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, quote, table
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 #: Rows of a table at most; what is left out is counted.
 _MAX_ROWS = 60
@@ -28,13 +28,7 @@ def write_audit(document: Record, path: str | os.PathLike[str]) -> Path:
 
     Raises ``InputError`` for another record, ``StorageError`` when the file cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        target = target / "audit.html"
-    text = render_audit(document)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, text)
-    return target
+    return save_page(render_audit(document), path, "audit.html")
 
 
 def render_audit(document: Record) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, footer, warnings_box
 from trueline.reports.wording import number
-from trueline.traces.rundir import RunDirectory
 
 _CORRECTIONS = {"holm": "Holm's correction", "bh": "the correction of Benjamini and Hochberg", "none": "no correction"}
 #: Pairs of runs that get a plot and a table.
@@ -24,12 +24,7 @@ def write_comparison(document: Mapping[str, Any], path: str | os.PathLike[str]) 
 
     Raises ``StorageError`` when the file cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        target = target / "comparison.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, render_comparison(document))
-    return target
+    return save_page(render_comparison(document), path, "comparison.html")
 
 
 def render_comparison(document: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, empty, section
 from trueline.reports.wording import Notes, number, percent
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 _STATUS = {
     "always_wins": "wins every conflict",
@@ -42,16 +42,10 @@ def write_discretion_report(document: Mapping[str, Any], path: str | os.PathLike
     StorageError
         The file cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        target = target / "discretion.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
     lead = "Where principles agree, disagree or say nothing, and what the annotators then do."
     header = el("header", el("h1", plain(f"Discretion in {title}")), el("p", f"{lead} {document['n']:,} pairs of responses.", cls="lead"))
-    RunDirectory(target.parent).write_text(
-        target.name, page(plain(f"trueline audit: {title}"), el("main", header, *discretion_sections(document)))
-    )
-    return target
+    text = page(plain(f"trueline audit: {title}"), el("main", header, *discretion_sections(document)))
+    return save_page(text, path, "discretion.html")
 
 
 def discretion_sections(document: Mapping[str, Any], prefix: str = "discretion") -> list[Html]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from trueline.errors import InputError
 from trueline.reports.html import Html, el, join, page, quote, table, visible
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 Record = Mapping[str, Any]
 _VALUES = {
@@ -120,16 +120,12 @@ def write_corpus_report(record: Record, path: str | os.PathLike[str]) -> Path:
     """
     if record.get("audit") != "marker_corpus":
         raise InputError(f"not the record of a corpus probe: {record.get('audit')!r}")
-    target = Path(path)
-    target = target / "marker-corpus.html" if target.is_dir() else target
     lead = "Where expressions of certainty and doubt stand in a collection of texts."
     header = el("header", el("h1", "Markers in texts"), el("p", lead, cls="lead"))
     text = page(
         "trueline audit: markers in texts", el("main", header, section("corpus", "Questions and others", *corpus_parts(record)), footer())
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, text)
-    return target
+    return save_page(text, path, "marker-corpus.html")
 
 
 def _estimate(record: Record) -> Estimate:

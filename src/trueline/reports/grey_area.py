@@ -11,10 +11,10 @@ from trueline.errors import InputError
 from trueline.reports import charts
 from trueline.reports.emission import corpus_parts, emission_parts
 from trueline.reports.html import Html, el, join, page, plain, table, visible
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 Record = Mapping[str, Any]
 #: Heading of each metric.
@@ -44,13 +44,7 @@ def write_grey_area_report(document: Record, path: str | os.PathLike[str]) -> Pa
 
     Raises ``InputError`` for another record, ``StorageError`` when the file cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        target = target / "grey-area.html"
-    text = render_grey_area(document)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, text)
-    return target
+    return save_page(render_grey_area(document), path, "grey-area.html")
 
 
 def render_grey_area(document: Record) -> str:

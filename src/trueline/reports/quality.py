@@ -10,10 +10,10 @@ from typing import Any
 from trueline.errors import InputError
 from trueline.reports import charts
 from trueline.reports.html import Html, el, page, plain, table
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, footer, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 Record = Mapping[str, Any]
 _COLUMNS = {"pearson": "Pearson r", "spearman": "Spearman \u03c1", "auroc": "AUROC of low quality", "prr": "PRR"}
@@ -32,12 +32,7 @@ def write_quality_report(document: Record, path: str | os.PathLike[str]) -> Path
 
     Raises ``InputError`` for another record, ``StorageError`` when the file cannot be written.
     """
-    target = Path(path)
-    target = target / "quality.html" if target.is_dir() else target
-    text = render_quality(document)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, text)
-    return target
+    return save_page(render_quality(document), path, "quality.html")
 
 
 def render_quality(document: Record) -> str:

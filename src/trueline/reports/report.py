@@ -12,7 +12,7 @@ from trueline.reports import annotators, headline, items, missing, plots, sectio
 from trueline.reports.data import RunLike, RunView, read_run
 from trueline.reports.glossary import glossary
 from trueline.reports.html import Html, el, page, plain
-from trueline.traces.rundir import RunDirectory
+from trueline.reports.saving import save_page
 
 #: A report never grows beyond this many bytes.
 MAX_BYTES = 5_000_000
@@ -48,12 +48,7 @@ def write_report(run: RunLike | Sequence[RunLike], path: str | os.PathLike[str] 
         raise InputError("a report needs at least one run; got an empty list")
     if path is None and getattr(getattr(runs[0], "directory", None), "at_url", False):
         raise InputError("the run lies at a URL; say where on this machine the report goes (--out FILE)")
-    target = Path(path) if path is not None else runs[0].path / "report.html"
-    if target.is_dir():
-        target = target / "report.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, render(runs))
-    return target
+    return save_page(render(runs), path if path is not None else runs[0].path, "report.html")
 
 
 def render(runs: Sequence[RunLike]) -> str:

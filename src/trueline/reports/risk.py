@@ -11,10 +11,10 @@ import numpy as np
 
 from trueline.reports import charts
 from trueline.reports.html import Html, el, fold, join, page, plain, quote, table
+from trueline.reports.saving import save_page
 from trueline.reports.sections import code, section, warnings_box
 from trueline.reports.wording import Notes, number
 from trueline.stats.estimate import Estimate
-from trueline.traces.rundir import RunDirectory
 
 Record = Mapping[str, Any]
 _MOST_ROWS = 40
@@ -42,11 +42,7 @@ _COMPARED = ("accuracy", "tpr", "fpr", "ppr", "equalized_odds")
 
 def write_risk_report(document: Record, path: str | os.PathLike[str]) -> Path:
     """Write the page of a risk audit's record; a directory gets ``risk.html``. Raises ``StorageError`` when it cannot be written."""
-    target = Path(path)
-    target = target / "risk.html" if target.is_dir() else target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    RunDirectory(target.parent).write_text(target.name, render_risk(document))
-    return target
+    return save_page(render_risk(document), path, "risk.html")
 
 
 def render_risk(document: Record) -> str:
