@@ -15,7 +15,8 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from trueline.metrics import accuracy, auroc, excess_optimal_risk, miscalibration_score, ood_report, overfit_gap, trust_index
-from trueline.perception import IMAGE_SHIFTS, failure_scores, load_classifier_table, perturbation_report, safety_report
+from trueline.perception import IMAGE_SHIFTS, classifier_curves, failure_scores, load_classifier_table, perturbation_report, safety_report
+from trueline.reports.classifier import write_classifier_report
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 
@@ -71,10 +72,14 @@ with open(out / "scores.csv", "w", newline="", encoding="utf-8") as file:
     csv.writer(file).writerows([["score", "metric", "value", "low", "high", "n"], *rows])
 
 # 6. The same from a table of outputs of any classifier, here against the labels as given, which is all that one mostly has. On the command
-# line: trueline audit classifier out/outputs.jsonl
+# line: trueline audit classifier out/outputs.jsonl --report out/classifier.html
 splits = {"train": train, "test": test, "ood": foreign}
 with open(out / "outputs.jsonl", "w", encoding="utf-8") as file:
     for split, items in splits.items():
         for item, row in zip(items, logits(x[items]), strict=True):
             file.write(json.dumps({"item_id": int(item), "split": split, "label": int(given[item]), "logits": row.tolist()}) + "\n")
-print("\nfindings:", *safety_report(load_classifier_table(out / "outputs.jsonl")).findings, sep="\n- ")
+table = load_classifier_table(out / "outputs.jsonl")
+report = safety_report(table)
+print("\nfindings:", *report.findings, sep="\n- ")
+document = {"classes": table.classes, **report.document()}
+print(write_classifier_report(document, classifier_curves(table, report), out / "classifier.html"))

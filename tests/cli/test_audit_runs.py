@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 def test_errors(run: Path, tmp_path: Path) -> None:
     page = tmp_path / "errors.html"
     code, out, _ = run_cli(
-        "audit", "errors", run, "--by", "steps", "--loss", "brier,kl", "--ensembles", "1,2", "--n-boot", 50, "--html", page
+        "audit", "errors", run, "--by", "steps", "--loss", "brier,kl", "--ensembles", "1,2", "--n-boot", 50, "--report", page
     )
     assert code == 0
     for words in ("incoherence", "two wrong samples of an item agree", "ensembles of 2", "Only 12 items"):
@@ -45,7 +45,7 @@ def test_errors(run: Path, tmp_path: Path) -> None:
 def test_distribution(run: Path, tmp_path: Path) -> None:
     page = tmp_path / "distribution.html"
     options = ("--ks", "1,4", "--harm", "regex:script", "--options", 4, "--deployment", 100, "--n-boot", 50)
-    code, out, _ = run_cli("audit", "distribution", run, *options, "--html", page)
+    code, out, _ = run_cli("audit", "distribution", run, *options, "--report", page)
     assert code == 0
     for words in ("pass@k", "a guesser passes", "6 questions in 2 wordings", "any-harm@k", "any-harm@100 predicted"):
         assert words in out

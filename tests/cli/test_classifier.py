@@ -44,6 +44,20 @@ def test_it_is_shown(table: Path) -> None:
     assert found["recalibration"]["selected_by"] == "nll"
 
 
+def test_the_page(table: Path, tmp_path: Path) -> None:
+    result = run("audit", "classifier", table, "--n-boot", 50, "--report", tmp_path / "new" / "page.html", "--json")
+    assert result.exit_code == 0, result.output
+    assert f"report: {tmp_path}/new/page.html" in result.stderr
+    assert "curves" not in json.loads(result.stdout)
+    text = (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert not set("\x1b\u202e") & set(text)
+    (tmp_path / "file").touch()
+    result = run("audit", "classifier", table, "--n-boot", 50, "--report", tmp_path / "file" / "page.html")
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
 def test_bad_input(table: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.touch()

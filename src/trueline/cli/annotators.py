@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, annotator_lines, interval, out, plain, print_json
+from trueline.cli.terminal import Json, ReportFile, annotator_lines, interval, out, plain, print_json
 
 if TYPE_CHECKING:
     from trueline.metrics.annotators import Annotated as Answers
@@ -30,7 +30,7 @@ def annotators(
     alpha: Annotated[float, typer.Option(help="Pseudo-votes of every label.")] = 0.01,
     method: Annotated[str, typer.Option(help="Of the aggregates in --cases: irn, pirn (with exact certainty) or plackett-luce.")] = "pirn",
     cases: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the aggregate of every item as JSON lines.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write HTML with plots.")] = None,
+    report: ReportFile = None,
     cluster: Annotated[str | None, typer.Option(help="Rows that share this value are not independent.")] = None,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,

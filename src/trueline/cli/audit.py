@@ -12,7 +12,7 @@ import typer
 from trueline.cli.annotators import annotators
 from trueline.cli.classifier import classifier
 from trueline.cli.progress import progress
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, SkipBad, bare_table, clean, interval, out, plain, print_json, say
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, ReportFile, SkipBad, bare_table, clean, interval, out, plain, print_json, say
 
 audit = typer.Typer(no_args_is_help=True, help="Audit a table or a run for one behaviour.")
 
@@ -53,7 +53,6 @@ _Prior = Annotated[float, typer.Option(help="Pseudo-wins that make every priorit
 _Cache = Annotated[
     Path | None, typer.Option(help="File of the judges' answers; the same command goes on where it was stopped.", show_default=False)
 ]
-_Report = Annotated[Path | None, typer.Option(help="Write an HTML report there.", show_default=False)]
 _Save = Annotated[Path | None, typer.Option(help="Write the table with a column a principle and an annotator.", show_default=False)]
 
 audit.command()(annotators)
@@ -80,7 +79,7 @@ def discretion(
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of sampled answers.")] = 0,
     cache: _Cache = None,
-    report: _Report = None,
+    report: ReportFile = None,
     save: _Save = None,
     json_: Json = False,
 ) -> None:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.audit_runs import HtmlFile
-from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json, say
+from trueline.cli.terminal import Json, ReportFile, bare_table, interval, out, plain, print_json, say
 
 
 def quality(
@@ -24,12 +23,12 @@ def quality(
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    html: HtmlFile = None,
+    report: ReportFile = None,
     json_: Json = False,
 ) -> None:
     """Which score tells good answers from bad? Correlations, AUROC of low quality, prediction rejection; corrected for many tests.
 
-    Example: trueline audit quality runs/code --scores sentence_max_nll,sample_vro --html quality.html
+    Example: trueline audit quality runs/code --scores sentence_max_nll,sample_vro --report quality.html
     """
     from trueline.audits.quality import audit_quality
     from trueline.estimators.loading import split_specs
@@ -39,10 +38,10 @@ def quality(
     names = None if scores is None else split_specs(scores)
     found = audit_quality(open_run(run), names, quality=of, threshold=threshold, ci=CI(level=level, n_boot=n_boot, seed=seed))
     document = {"run": str(run), **found.to_json()}
-    if html is not None:
+    if report is not None:
         from trueline.reports.quality import write_quality_report
 
-        say(f"report: {write_quality_report(document, html)}")
+        say(f"report: {write_quality_report(document, report)}")
     if json_:
         print_json(document)
         return

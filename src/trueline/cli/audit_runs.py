@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json, say
+from trueline.cli.terminal import Json, ReportFile, bare_table, interval, out, plain, print_json, say
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory with two samples an item or more.", show_default=False)]
 GraderOption = Annotated[str | None, typer.Option(help="Judges every sample. Default: the run's own.", show_default=False)]
@@ -18,7 +18,6 @@ EquivalenceOption = Annotated[
 Level = Annotated[float, typer.Option(help="Coverage of the intervals.")]
 Replicates = Annotated[int, typer.Option(help="Bootstrap replicates.")]
 Seed = Annotated[int, typer.Option(help="Seed of the bootstrap.")]
-HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report to this file too.", show_default=False)]
 
 
 def errors(
@@ -38,14 +37,14 @@ def errors(
     level: Level = 0.95,
     n_boot: Replicates = 1000,
     seed: Seed = 0,
-    html: HtmlFile = None,
+    report: ReportFile = None,
     json_: Json = False,
 ) -> None:
     """Is the error systematic or incoherent: the same wrong answer each time, or another one?
 
     Bias and variance are unbiased estimates, so groups and runs with different numbers of samples can be compared.
 
-    Example: trueline audit errors runs/sums --by steps --html errors.html
+    Example: trueline audit errors runs/sums --by steps --report errors.html
     """
     from trueline.audits import audit_errors
 
@@ -62,7 +61,7 @@ def errors(
         n_boot=n_boot,
         seed=seed,
     )
-    _finish(document, json_, html, _print_errors)
+    _finish(document, json_, report, _print_errors)
 
 
 def distribution(
@@ -90,7 +89,7 @@ def distribution(
     level: Level = 0.95,
     n_boot: Replicates = 1000,
     seed: Seed = 0,
-    html: HtmlFile = None,
+    report: ReportFile = None,
     json_: Json = False,
 ) -> None:
     """What one greedy answer hides: capability, paths, wording and rare harm under sampling.
@@ -116,7 +115,7 @@ def distribution(
         n_boot=n_boot,
         seed=seed,
     )
-    _finish(document, json_, html, _print_distribution)
+    _finish(document, json_, report, _print_distribution)
 
 
 def _integers(option: str, text: str) -> list[int]:
@@ -128,14 +127,15 @@ def _integers(option: str, text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _finish(document: Mapping[str, Any], json_: bool, html: Path | None, show: Any) -> None:
-    if html is not None:
+def _finish(document: Mapping[str, Any], json_: bool, report: Path | None, show: Any) -> None:
+    written = None
+    if report is not None:
         from trueline.reports.audit_page import write_audit
 
-        write_audit(document, html)
+        written = write_audit(document, report)
     print_json(document) if json_ else show(document)
-    if html is not None:
-        say(f"report: {html}")
+    if written is not None:
+        say(f"report: {written}")
 
 
 # -- tables -------------------------------------------------------------------------------------------------------------

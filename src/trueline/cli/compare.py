@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json
+from trueline.cli.terminal import Json, ReportFile, bare_table, interval, out, plain, print_json
 
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "no correction"}
 
@@ -26,7 +26,7 @@ def compare(
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
     n_permutations: Annotated[int, typer.Option(help="Draws of a permutation test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write HTML with a forest plot of the differences.")] = None,
+    report: ReportFile = None,
     json_: Json = False,
 ) -> None:
     """Paired differences between runs of one task, on the items that all of them answered; says so when the data cannot tell.

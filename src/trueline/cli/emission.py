@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trueline.cli.progress import progress
-from trueline.cli.terminal import Json, SkipBad, bare_table, interval, out, plain, print_json, say
+from trueline.cli.terminal import Json, ReportFile, SkipBad, bare_table, interval, out, plain, print_json, say
 
 Emission = Annotated[
     bool | None,
@@ -132,7 +132,7 @@ def marker_corpus(
     limit: Annotated[int | None, typer.Option(help="Only the first documents.", show_default=False)] = None,
     skip_bad: SkipBad = False,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML report there.", show_default=False)] = None,
+    report: ReportFile = None,
     json_: Json = False,
 ) -> None:
     """Where do "I think" and "certainly" stand in these texts: in questions, or in other sentences?

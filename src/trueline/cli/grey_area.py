@@ -28,6 +28,7 @@ from trueline.cli.terminal import (
     EXIT_FAILED_ITEMS,
     Json,
     Mapped,
+    ReportFile,
     SkipBad,
     bare_table,
     clean,
@@ -58,7 +59,6 @@ _Grader = Annotated[str | None, typer.Option(help="Judges answers with --multi-t
 _Out = Annotated[
     Path | None, typer.Option("--out", help="Run directory that keeps the answers; the same command goes on there.", show_default=False)
 ]
-_Report = Annotated[Path | None, typer.Option(help="Write an HTML report there.", show_default=False)]
 _Plan = Annotated[bool, typer.Option("--plan", help="Print how many model calls it takes, then stop.")]
 
 
@@ -86,7 +86,7 @@ def grey_area(
     mapping: Mapped = None,
     skip_bad: SkipBad = False,
     out_: _Out = None,
-    report: _Report = None,
+    report: ReportFile = None,
     plan: _Plan = False,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 2000,

@@ -10,7 +10,7 @@ import typer
 
 from trueline.cli.measure import BaseUrl, ModelArgument, ModelOption, options_of
 from trueline.cli.progress import progress
-from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, bare_table, interval, out, plain, print_json, say
+from trueline.cli.terminal import EXIT_FAILED_ITEMS, Json, ReportFile, bare_table, interval, out, plain, print_json, say
 
 _Table = Annotated[
     str,
@@ -45,7 +45,6 @@ _OneOrder = Annotated[bool, typer.Option("--one-order", help="Ask a choice once;
 _Group = Annotated[str | None, typer.Option(metavar="COL", help="Compare groups. Default: the table's own.", show_default=False)]
 _Importance = Annotated[bool, typer.Option("--importance", help="Shuffle each column: 5 more scores a row and column.")]
 _Scores = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scores as CSV.", show_default=False)]
-_Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Write HTML with plots.", show_default=False)]
 
 
 def risk(
@@ -73,7 +72,7 @@ def risk(
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 42,
     cache: _Cache = None,
     scores: _Scores = None,
-    report: _Report = None,
+    report: ReportFile = None,
     base_url: BaseUrl = None,
     model_option: ModelOption = None,
     json_: Json = False,

@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,10 @@ TruncatedOption = Annotated[
         "--truncated",
         help="Answers cut at the token limit, for scores of whole answers: keep (the score of the beginning), nan (missing), refuse.",
     ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write an HTML page with plots there; it opens offline.", show_default=False),
 ]
 Tracked = Annotated[
     str | None, typer.Option("--mlflow", metavar="URI", help="Log the run to this MLflow store: http://..., sqlite:///FILE or a folder.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trueline.perception.classifier_curves import classifier_curves
 from trueline.perception.classifier_table import ClassifierTable, load_classifier_table
 from trueline.perception.failure_scores import energy, failure_scores, max_logit, max_softmax, softmax_entropy, softmax_margin
 from trueline.perception.image_shifts import IMAGE_SHIFTS
@@ -18,6 +19,7 @@ __all__ = [
     "Perturbed",
     "SafetyReport",
     "Shift",
+    "classifier_curves",
     "energy",
     "failure_scores",
     "load_classifier_table",

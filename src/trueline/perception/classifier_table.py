@@ -16,6 +16,8 @@ import numpy as np
 
 from trueline.errors import InputError, nearest
 from trueline.metrics.multiclass import check_probabilities
+from trueline.metrics.scaling import log_softmax
+from trueline.perception.failure_scores import failure_scores
 from trueline.stats.estimate import FloatArray
 from trueline.stats.sample import IntArray
 from trueline.tasks.tables import BadLines, as_text, find_file, read_rows
@@ -58,6 +60,18 @@ class ClassifierTable:
         """Return some rows, by a mask or by positions."""
         parts = (self.split[rows], self.perturbation[rows], self.severity[rows], self.item_id[rows], self.cluster[rows])
         return ClassifierTable(self.outputs[rows], self.are_logits, self.labels[rows], self.classes, *parts)
+
+    def probabilities(self) -> FloatArray:
+        """Return the (n, K) probabilities; logits go through the softmax."""
+        return np.exp(log_softmax(self.outputs)) if self.are_logits else self.outputs
+
+    def uncertainty(self) -> dict[str, FloatArray]:
+        """Return every score of `failure_scores` that the outputs allow, (n,) float64 each."""
+        return failure_scores(logits=self.outputs) if self.are_logits else failure_scores(probabilities=self.outputs)
+
+    def clusters(self) -> Any:
+        """Return the (n,) clusters, or None where no two rows share one."""
+        return self.cluster if len(set(self.cluster)) < len(self) else None
 
     def __len__(self) -> int:
         return len(self.labels)

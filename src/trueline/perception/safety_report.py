@@ -18,13 +18,17 @@ from trueline.metrics.classifiers.ood_report import OODReport, ood_report
 from trueline.metrics.classifiers.overfit_gap import OverfitGap, overfit_gap
 from trueline.metrics.ranking import auroc
 from trueline.metrics.risk_coverage import aurc
-from trueline.metrics.scaling import log_softmax
 from trueline.metrics.trust_index import excess_optimal_risk, trust_index
 from trueline.perception.classifier_table import SPLITS, ClassifierTable
-from trueline.perception.failure_scores import failure_scores, max_softmax
+from trueline.perception.failure_scores import max_softmax
 from trueline.perception.perturbation_report import PerturbationReport, Predictions, compare_predictions
+from trueline.stats.engine import as_ci
 from trueline.stats.estimate import Estimate, FloatArray
 from trueline.stats.multiplicity import holm
+from trueline.stats.sample import IntArray
+
+#: Classes that findings name.
+_MOST_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,10 @@ class SafetyReport:
         Rows without a perturbation.
     accuracy : Estimate
     miscalibration : Miscalibration
-        Both on test rows.
+    class_risk, predicted_risk : tuple of K Estimates
+        Share wrong of the items whose true class is k, and of those predicted as k; undefined for a class without such items.
+    confusion : (n_pairs, 3) int64
+        True class, predicted class and number of items, for each pair that occurs. All of these on test rows.
     failures : mapping of score -> metric -> Estimate
         How well each score finds errors: auroc, trust_index, excess_optimal_risk, aurc.
     recalibration : FittedClasswiseTemperature or None
@@ -55,6 +62,9 @@ class SafetyReport:
     counts: Mapping[str, int]
     accuracy: Estimate
     miscalibration: Miscalibration
+    class_risk: tuple[Estimate, ...]
+    predicted_risk: tuple[Estimate, ...]
+    confusion: IntArray
     failures: Mapping[str, Mapping[str, Estimate]]
     recalibration: FittedClasswiseTemperature | None
     scaled: Mapping[str, ScaledResult]
@@ -93,16 +103,17 @@ def safety_report(table: ClassifierTable, *, normalise: Any = "max", ci: CIArgum
     test = parts["test"]
     if not len(test):
         raise InputError("the table has no test rows without a perturbation (split empty or 'test')")
-    p = _probabilities(test)
-    right = p.argmax(axis=1) == test.labels
-    clusters = test.cluster if len(set(test.cluster)) < len(test) else None
-    scores = _scores(test)
+    p = test.probabilities()
+    predicted = p.argmax(axis=1)
+    right = predicted == test.labels
+    clusters = test.clusters()
+    scores = test.uncertainty()
     failures = {name: _failure(values, right, clusters, ci) for name, values in scores.items()}
     left_out: dict[str, str] = {}
     fitted, scaled = _recalibrated(parts["validation"], test, normalise, ci, left_out)
     foreign = {}
     if len(parts["ood"]):
-        outside = _scores(parts["ood"])
+        outside = parts["ood"].uncertainty()
         foreign = {name: ood_report(values, outside[name], correct_in=right, ci=ci) for name, values in scores.items() if name in outside}
     else:
         left_out["foreign"] = "no rows of split ood"
@@ -114,17 +125,23 @@ def safety_report(table: ClassifierTable, *, normalise: Any = "max", ci: CIArgum
     findings = tuple(_findings(table.classes, miscalibration, failures, scaled, overfit, perturbations))
     counts = {name: len(part) for name, part in parts.items()}
     overall = accuracy(right, clusters=clusters, ci=ci)
+    of_true, of_predicted = (_risk(right, codes, len(table.classes), clusters, ci) for codes in (test.labels, predicted))
+    pairs, n = np.unique(np.stack([test.labels, predicted], axis=1), axis=0, return_counts=True)
     return SafetyReport(
-        counts, overall, miscalibration, failures, fitted, scaled, foreign, overfit, perturbations, findings, left_out
+        counts, overall, miscalibration, of_true, of_predicted, np.column_stack([pairs, n]), failures, fitted, scaled, foreign,
+        overfit, perturbations, findings, left_out
     )  # fmt: skip
 
 
-def _probabilities(rows: ClassifierTable) -> FloatArray:
-    return np.exp(log_softmax(rows.outputs)) if rows.are_logits else rows.outputs
-
-
-def _scores(rows: ClassifierTable) -> dict[str, FloatArray]:
-    return failure_scores(logits=rows.outputs) if rows.are_logits else failure_scores(probabilities=rows.outputs)
+def _risk(right: Any, codes: IntArray, k: int, clusters: Any, ci: CIArgument) -> tuple[Estimate, ...]:
+    """Share wrong of the items of each code."""
+    found = []
+    for c in range(k):
+        here = codes == c
+        units = None if clusters is None else clusters[here]
+        nothing = Estimate.undefined("no such item", level=as_ci(ci).level)
+        found.append(accuracy(~right[here], clusters=units, ci=ci) if here.any() else nothing)
+    return tuple(found)
 
 
 def _failure(score: FloatArray, right: Any, clusters: Any, ci: CIArgument) -> dict[str, Estimate]:
@@ -143,14 +160,14 @@ def _recalibrated(
         left_out["recalibration"] = "it needs logits" if len(validation) else "no rows of split validation"
         return None, {}
     fitted = ClasswiseTemperature(normalise, "ece" if len(validation) >= FEW_FOR_ECE else "nll").fit(validation.outputs, validation.labels)
-    return fitted, fitted.report(test.outputs, test.labels, ci=ci)
+    return fitted, fitted.report(test.outputs, test.labels, clusters=test.clusters(), ci=ci)
 
 
 def _overfit(train: ClassifierTable, test: ClassifierTable, ci: CIArgument, left_out: dict[str, str]) -> OverfitGap | None:
     if not len(train):
         left_out["overfit"] = "no rows of split train"
         return None
-    sides = [(p := _probabilities(rows), p[np.arange(len(rows)), rows.labels], p.argmax(axis=1) == rows.labels) for rows in (train, test)]
+    sides = [(p := rows.probabilities(), p[np.arange(len(rows)), rows.labels], p.argmax(axis=1) == rows.labels) for rows in (train, test)]
     (a, given_a, right_a), (b, given_b, right_b) = sides
     return overfit_gap(given_a, given_b, correct=(right_a, right_b), confidence=(a.max(axis=1), b.max(axis=1)), ci=ci)
 
@@ -183,7 +200,7 @@ def _aligned(rows: ClassifierTable, position: Mapping[str, int]) -> ClassifierTa
 
 
 def _predictions(rows: ClassifierTable) -> Predictions:
-    p = _probabilities(rows)
+    p = rows.probabilities()
     return Predictions(p, rows.labels, max_softmax(logits=rows.outputs) if rows.are_logits else max_softmax(probabilities=p))
 
 
@@ -198,12 +215,7 @@ def _findings(
     """Sentences on what is shown; an interval that reaches across the bar shows nothing."""
     if found.signed.low > 0 or found.signed.high < 0:
         yield f"the model is {_side(found.signed)}: signed level {found.signed}"
-    levels = [e for e in found.predicted_class_signed if e.se > 0]
-    p = holm([math.erfc(abs(e.value) / e.se / math.sqrt(2)) for e in levels]) if levels else ()
-    shown = {id(e) for e, adjusted in zip(levels, p, strict=True) if adjusted < 0.05}
-    for name, level in zip(classes, found.predicted_class_signed, strict=True):
-        if id(level) in shown:
-            yield f"on items predicted {name} it is {_side(level)}: signed level {level}"
+    yield from _class_findings(classes, found.predicted_class_signed)
     if failures["max_softmax"]["auroc"].high < 0.7:
         yield f"the largest probability hardly finds errors: AUROC {failures['max_softmax']['auroc']}"
     if scaled:
@@ -217,6 +229,18 @@ def _findings(
         rise = shifted.changes["signed_level"]
         if shifted.changes["accuracy"].high < 0 < rise.low:
             yield f"{shifted.shift} {shifted.severity}: accuracy falls and confidence does not follow, signed level rises by {rise}"
+
+
+def _class_findings(classes: tuple[str, ...], levels: tuple[Estimate, ...]) -> Iterator[str]:
+    """The classes whose level is shown, by Holm; of many those furthest off, and how many more there are."""
+    known = [k for k, e in enumerate(levels) if e.se > 0]
+    p = holm([math.erfc(abs(levels[k].value) / levels[k].se / math.sqrt(2)) for k in known]) if known else ()
+    shown = sorted((k for k, adjusted in zip(known, p, strict=True) if adjusted < 0.05), key=lambda k: -abs(levels[k].value))
+    for k in shown[:_MOST_CLASSES]:
+        yield f"on items predicted {classes[k]} it is {_side(levels[k])}: signed level {levels[k]}"
+    if rest := shown[_MOST_CLASSES:]:
+        over = sum(levels[k].value > 0 for k in rest)
+        yield f"so it is on those predicted as {len(rest)} further classes: over-confident on {over}, under-confident on {len(rest) - over}"
 
 
 def _side(level: Estimate) -> str:

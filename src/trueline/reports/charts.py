@@ -120,14 +120,19 @@ def curves(
     chance: Sequence[tuple[float, float]] | None = None,
     percent: bool = True,
     step: bool = False,
+    whole: bool = False,
 ) -> Any:
-    """Lines with bands: ROC, risk-coverage, or any other curve of one variable. ``chance``: points of a reference line."""
+    """Lines with bands: ROC, risk-coverage, or any other curve of one variable.
+
+    chance: points of a reference line. whole: x takes whole numbers alone, and only those are ticked.
+    """
     alt = _alt()
     names = [c.name for c in lines]
     data = _data(_rows(lines))
     mark = {"format": "%"} if percent else {}
+    ticks = {"values": list(range(int(x_domain[0]), int(x_domain[1]) + 1))} if whole and x_domain[1] <= 12 else {"tickCount": 5}
     interpolate = "step-after" if step else "linear"
-    x_code = alt.X("x:Q", scale=alt.Scale(domain=list(x_domain), nice=False), axis=_axis(x, tickCount=5, **mark))
+    x_code = alt.X("x:Q", scale=alt.Scale(domain=list(x_domain), nice=False), axis=_axis(x, **ticks, **mark))
     scale = alt.Scale(domain=list(y_domain), nice=False) if y_domain else alt.Scale(zero=True)
     y_code = alt.Y("y:Q", scale=scale, axis=_axis(y, tickCount=5, **mark))
     band = alt.Chart(data).mark_area(opacity=0.13, interpolate=interpolate, clip=True)
@@ -138,14 +143,15 @@ def curves(
     line = line.encode(x=x_code, y=y_code, color=_by_series("Color", names, _SERIES), strokeDash=_by_series("StrokeDash", names, _DASHES))
     layers = [band, line]
     if chance is not None:
-        layers.insert(0, _reference(chance))
+        layers.insert(0, _reference(chance, x_code, y_code))
     return alt.layer(*layers).properties(width=300, height=240)
 
 
-def _reference(points: Sequence[tuple[float, float]]) -> Any:
+def _reference(points: Sequence[tuple[float, float]], x: Any = "x:Q", y: Any = "y:Q") -> Any:
+    """A dashed line; ``x`` and ``y`` are the axes that it shares."""
     alt = _alt()
     data = _data([{"x": float(a), "y": float(b)} for a, b in points])
-    return alt.Chart(data).mark_line(color=_FAINT, strokeDash=[3, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
+    return alt.Chart(data).mark_line(color=_FAINT, strokeDash=[3, 3], strokeWidth=1).encode(x=x, y=y)
 
 
 def reliability(bins: Curve, counts: Any, smooth: Curve, *, x: str = "confidence") -> Any:

@@ -50,12 +50,12 @@ def code(text: object, limit: int = 300) -> Html:
     return el("code", visible(raw[:limit]), " \u2026" if len(raw) > limit else None)
 
 
-def warnings_box(warnings: Sequence[object]) -> Html | None:
+def warnings_box(warnings: Sequence[object], title: str = "Warnings") -> Html | None:
     """Return what a reader must know first, 50 lines of it at most; nothing where there is none."""
     if not warnings:
         return None
     lines = [el("li", visible(str(w)[:1000])) for w in warnings[:50]]
-    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
+    return el("div", el("strong", title), el("ul", *lines), cls="warnings", role="note")
 
 
 def footer() -> Html:
@@ -278,7 +278,7 @@ def warnings(view: RunView, truncated_share: float) -> Html | None:
     if not found:
         return None
     lines = [el("li", visible(w[:1000])) for w in dict.fromkeys(found[:50])]
-    return el("div", el("strong", "Warnings"), el("ul", *lines), cls="warnings", role="note")
+    return el("div", el("strong", title), el("ul", *lines), cls="warnings", role="note")
 
 
 def title(view: RunView) -> str:

@@ -124,16 +124,25 @@ class FittedClasswiseTemperature:
         """Return (n, K) probabilities."""
         return _softmax(scaled_logits(logits, self.temperatures, keep_argmax=self.keep_argmax))
 
-    def report(self, logits: ArrayLike, labels: ArrayLike, *, ci: CIArgument = "auto") -> dict[str, ScaledResult]:
+    def scaled(self, logits: ArrayLike) -> dict[str, FloatArray]:
+        """Return the (n, K) probabilities of "unscaled" logits, of the common "temperature" and of "classwise" ones."""
+        z = np.asarray(logits, dtype=np.float64)
+        return {"unscaled": _softmax(z), "temperature": _softmax(z / self.base), "classwise": self.predict(z)}
+
+    def report(
+        self, logits: ArrayLike, labels: ArrayLike, *, clusters: ArrayLike | None = None, ci: CIArgument = "auto"
+    ) -> dict[str, ScaledResult]:
         """Return accuracy and miscalibration of "unscaled" logits, of the common "temperature" and of "classwise" ones, on other items.
 
         The search lowers the overall ECE alone: the levels of the classes may grow, and column-wise scaling may change predictions. So look
         at ``miscalibration.gap`` and ``accuracy`` beside the ECE.
         """
         z, y = check_logits(logits, labels)
-        rows = {"unscaled": _softmax(z), "temperature": _softmax(z / self.base), "classwise": self.predict(z)}
+        rows = self.scaled(z)
         return {
-            name: ScaledResult(accuracy(p.argmax(axis=1), y, ci=ci), miscalibration_score(p, y, self.n_bins, ci=ci))
+            name: ScaledResult(
+                accuracy(p.argmax(axis=1), y, clusters=clusters, ci=ci), miscalibration_score(p, y, self.n_bins, clusters=clusters, ci=ci)
+            )
             for name, p in rows.items()
         }
 
