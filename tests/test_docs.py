@@ -126,7 +126,8 @@ def test_tables_work_as_shown(tmp_path: Path) -> None:
 
 
 def test_classifiers_work_as_shown(tmp_path: Path) -> None:
-    assert len(follow(DOCS / "classifiers.md", tmp_path)) == 2
+    assert len(follow(DOCS / "classifiers.md", tmp_path)) == 3
+    assert (tmp_path / "classifier.html").stat().st_size > 10_000
 
 
 def test_contributing_works_as_shown(tmp_path: Path) -> None:
