@@ -10,31 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from inspect_known import inspect_runs, run_inspect
 from inspect_logs import output
 
 import trueline as tl
 from trueline.errors import InputError
-from trueline.interop.inspect_task import COMPLETION, inspect_task, law_of, rate
+from trueline.interop.inspect_messages import COMPLETION
+from trueline.interop.inspect_task import inspect_task, law_of, rate
 from trueline.tasks.item import Item, Task
 
 ROOT = Path(__file__).parents[2]
-
-
-def inspect_runs(test: Any) -> Any:
-    """A slow test that lets Inspect run: what it leaves open and its old arguments are not ours."""
-    for ignored in ("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning"):
-        test = pytest.mark.filterwarnings(ignored)(test)
-    return pytest.mark.slow(test)
-
-
-def run_inspect(task: Any, model: str, folder: Path) -> Any:
-    import inspect_ai
-
-    import trueline.interop.inspect_registry  # noqa: F401  what the entry point does
-
-    (log,) = inspect_ai.eval(task, model=model, log_dir=str(folder), display="none")
-    assert log.status == "success", log.error
-    return log
 
 
 def rows(run: tl.Run) -> pl.DataFrame:
@@ -116,8 +101,6 @@ def test_the_model_for_any_task_of_inspect(tmp_path: Path) -> None:
     from inspect_ai.model import GenerateConfig, get_model
     from inspect_ai.scorer import includes
 
-    import trueline.interop.inspect_registry  # noqa: F401
-
     def log(**config: Any) -> Any:
         data = MemoryDataset([Sample(input="Where was Foverev born?", target="by")])
         task = InspectTask(dataset=data, scorer=includes(), epochs=4, config=GenerateConfig(**config))
@@ -165,12 +148,13 @@ def test_samples_carry_prompts_clusters_and_truth() -> None:
 
 def test_the_entry_point_names_the_registry() -> None:
     entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["inspect_ai"]
-    assert entry == {"trueline": "trueline.interop.inspect_registry"}
+    assert entry == {"trueline": "trueline.inspecting"}
     from inspect_ai._util.registry import registry_lookup
 
-    import trueline.interop.inspect_registry  # noqa: F401
+    from trueline.inspecting import AUDITS, UNASKED
 
-    assert registry_lookup("task", "trueline/measure") is not None
+    for name in ("measure", *AUDITS, *UNASKED):
+        assert registry_lookup("task", f"trueline/{name}") is not None
     assert registry_lookup("modelapi", "trueline/trueline") is not None
 
 
@@ -179,7 +163,5 @@ def test_settings_that_make_no_task() -> None:
         inspect_task("world:facts", samples=-1)
     with pytest.raises(InputError, match="temperature must be above 0"):
         inspect_task("world:facts", temperature=0)
-    with pytest.raises(InputError, match="shows an image"):
-        inspect_task(Task("pictures", [Item("a", "What is it?", images=("x.png",))]))
     with pytest.raises(InputError, match="unknown grader"):
         inspect_task("world:facts", grader="normalized")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from trueline.capture.engine import generation_row
 from trueline.capture.separate import separate
 from trueline.errors import InputError, MissingExtra, nearest
-from trueline.interop.logs import LOG_ROLES, OWN, Entry, Threshold, number, pieces_of, stated, verdict
-from trueline.models.base import Generation
-from trueline.models.server.replies import UnusableReply, with_logprobs
+from trueline.interop.inspect_messages import generation_of
+from trueline.interop.logs import AUDIT, LOG_ROLES, OWN, Entry, Threshold, number, pieces_of, stated, verdict
+from trueline.models.server.replies import UnusableReply
 from trueline.tasks.generations import Origin, Piece
 from trueline.tasks.item import Item
 from trueline.tasks.tables import BadLines, as_text, as_texts, check_mapping
@@ -32,7 +32,6 @@ BATCH = 256
 LARGEST_SAMPLE = 1 << 30
 _UNREAD = {"events", "events_data", "store", "attachments", "timelines"}
 _FAULTS = (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
-_STOPS = {"max_tokens": "length", "model_length": "length", "unknown": None}
 
 
 class InspectLog:
@@ -45,6 +44,10 @@ class InspectLog:
             raise InputError("an Inspect log takes text=output or text=answer (what the scorer took out), and kind=greedy or kind=sample")
         self._whole = path.suffix.lower() == ".json"
         self.log = self._open()
+        if (audit := (self.log.eval.metadata or {}).get(AUDIT)) is not None:
+            raise InputError(
+                f"{path} is the log of an audit ({as_text(audit)}), not of answers; trueline.inspecting.audit_document reads its record"
+            )
         self._places = self._ordered()
         self._asked = Threshold.parse(self.roles.get("correct"))
         self.scorers = self._scorers()
@@ -195,21 +198,11 @@ class InspectLog:
 
     def _answer(self, choice: Any, sample: EvalSample, graded: Mapping[str, Any], stops: bool) -> dict[str, Any]:
         """Trace columns of one output."""
-        message = choice.message
-        thoughts = [] if isinstance(message.content, str) else [c for c in message.content if c.type == "reasoning"]
-        reasoning = "\n".join(part.summary or "" if part.redacted else part.reasoning for part in thoughts).strip()
-        stop = choice.stop_reason
-        finish = _STOPS.get(stop, stop) if stop != "stop" else ("stop" if stops else "eos")
-        made = Generation(as_text(message.text), finish_reason=finish, reasoning=as_text(reasoning) or None)
-        if choice.logprobs is not None:
-            content = choice.logprobs.content
-            entries = [(c.token, c.logprob, [(t.token, t.logprob) for t in c.top_logprobs or ()]) for c in content]
-            try:
-                made = with_logprobs(made, entries)
-            except UnusableReply as error:
-                raise InputError(str(error)) from error
         usage = sample.output.usage
-        made.n_prompt_tokens = usage.input_tokens if usage else None
+        try:
+            made = generation_of(choice, stops=stops, n_prompt_tokens=usage.input_tokens if usage else None)
+        except UnusableReply as error:
+            raise InputError(str(error)) from error
         row = generation_row(separate(made, load_splitter("auto")), token_texts=True)
         if row["n_tokens"] is None and usage and len(sample.output.choices) == 1:
             row["n_tokens"] = usage.output_tokens

@@ -26,8 +26,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from trueline.capture.engine import draw_seed
 from trueline.errors import InputError, ModelError
-from trueline.interop.inspect_task import COMPLETION, SEED
-from trueline.models.base import Generation, GenerationRequest, GenerationSettings, Message, Model, Prompt, SamplingLaw
+from trueline.interop.inspect_messages import SEED, prompt_of
+from trueline.models.base import Generation, GenerationRequest, GenerationSettings, Model, Prompt, SamplingLaw
 from trueline.models.loading import load_model
 
 _STOPS = {"eos": "stop", "stop": "stop", "length": "max_tokens", "refusal": "content_filter"}
@@ -61,12 +61,12 @@ class TruelineAPI(ModelAPI):
         """Answer one conversation. Raises `InputError` for tools, which these models do not call, and `ModelError` without an answer."""
         if tools:
             raise InputError(f"models of trueline call no tools; this task offers {tools[0].name}")
-        prompt = _prompt(input)
+        prompt = prompt_of(input)
         whole = (input[-1].metadata or {}).get(SEED) if input else None
         seed = whole if isinstance(whole, int) else config.seed
         request, settings = self._request(prompt, config, seed), _settings(config)
         found = await anyio.to_thread.run_sync(self._ask, request, settings)
-        choices = [_choice(generation, config) for generation in found]
+        choices = [_choice(self._with_texts(generation), config) for generation in found]
         used = ModelUsage(input_tokens=found[0].n_prompt_tokens or 0, output_tokens=sum(len(g.tokens or ()) for g in found))
         used.total_tokens = used.input_tokens + used.output_tokens
         return ModelOutput(model=self.model.uri, choices=choices, usage=used)
@@ -89,6 +89,13 @@ class TruelineAPI(ModelAPI):
             seeds = tuple(draw_seed(0, repr(prompt), first + k) for k in range(n))
         return GenerationRequest(prompt, greedy=False, sample_seeds=seeds)
 
+    def _with_texts(self, made: Generation) -> Generation:
+        """Samples come without the texts of their alternatives."""
+        read = getattr(self.model, "token_texts", None)
+        if made.topk_texts is None and made.topk_ids is not None and read is not None:
+            made.topk_texts = [read(ids) for ids in made.topk_ids.tolist()]
+        return made
+
     def _ask(self, request: GenerationRequest, settings: GenerationSettings) -> list[Generation]:
         with self._one_at_a_time:
             (result,) = self.model.generate([request], settings)
@@ -99,13 +106,6 @@ class TruelineAPI(ModelAPI):
         return found
 
 
-def _prompt(turns: list[ChatMessage]) -> Prompt:
-    """Turns, and for a completion model the text of a task of trueline, or else the turns' texts one below the other."""
-    text = (turns[-1].metadata or {}).get(COMPLETION) if turns else None
-    messages = tuple(Message(turn.role, turn.text) for turn in turns)
-    return Prompt(text if isinstance(text, str) else "\n".join(message.content for message in messages), messages)
-
-
 def _settings(config: GenerateConfig) -> GenerationSettings:
     alternatives = config.top_logprobs or 0
     law = SamplingLaw(config.temperature or 1.0, 1.0 if config.top_p is None else config.top_p, config.top_k or 0)
@@ -114,7 +114,7 @@ def _settings(config: GenerateConfig) -> GenerationSettings:
         law=law,
         stop=tuple(config.stop_seqs or ()),
         greedy_columns=frozenset({"topk", "topk_texts"} if alternatives else ()),
-        sample_columns=frozenset({"token_texts"} if config.logprobs else ()),
+        sample_columns=frozenset(({"token_texts"} if config.logprobs else set()) | ({"topk"} if alternatives else set())),
         top_k_alternatives=max(alternatives, 1),
     )
 

@@ -1,28 +1,17 @@
-"""What trueline registers with Inspect AI (entry point ``inspect_ai``): the task ``trueline/measure`` and the models ``trueline/URI``.
-
-`inspect eval trueline/measure -T task=world:facts --model trueline/world:chat` needs no file.
-"""
+"""What tasks of trueline need to be registered with Inspect AI: the models ``trueline/URI``, the solver and the scorer of answers."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from inspect_ai import Task, task
 from inspect_ai.model import ModelAPI, modelapi
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, ScoreReducer, Target, metric, score_reducer, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from trueline.interop.inspect_task import SEED, Graded, inspect_task, law_of, rate
+from trueline.interop.inspect_messages import SEED
+from trueline.interop.inspect_task import Graded, law_of, rate
 from trueline.interop.logs import OWN
-
-
-@task
-def measure(
-    task: str, samples: int = 0, temperature: float = 1.0, seed: int = 0, limit: int | None = None, grader: str | None = None
-) -> Task:
-    """A task of trueline by its URI; the arguments are those of `inspect_task`."""
-    return inspect_task(task, samples=samples, temperature=temperature, seed=seed, limit=limit, grader=grader)
 
 
 @modelapi(name="trueline")

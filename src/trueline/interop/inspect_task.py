@@ -14,6 +14,7 @@ from trueline.capture.engine import draw_seed
 from trueline.capture.probes import answer_prompt
 from trueline.capture.separate import separate
 from trueline.errors import InputError, MissingExtra
+from trueline.interop.inspect_messages import messages_of
 from trueline.interop.logs import OWN
 from trueline.items import choose
 from trueline.models.base import Generation
@@ -25,11 +26,6 @@ from trueline.tasks.thinking import Splitter, load_splitter
 if TYPE_CHECKING:
     import inspect_ai
     from inspect_ai.dataset import Sample
-
-#: Key of a message's metadata: what a completion model is shown instead of the turns.
-COMPLETION = "trueline_completion"
-#: And the whole seed of a sample; providers of others get 31 bits of it.
-SEED = "trueline_seed"
 
 
 def inspect_task(
@@ -72,9 +68,6 @@ def inspect_task(
     from trueline.interop.inspect_registry import answers, first_answer, graded
 
     chosen = choose(load_task(task) if isinstance(task, str) else task, limit)
-    pictured = next((item.id for item in chosen.items if item.images), None)
-    if pictured is not None:
-        raise InputError(f"item {pictured!r} shows an image; tasks for Inspect are of text alone")
     judge = load_grader(grader or chosen.grader, chosen, allow_exec=allow_exec)
     items = {item.id: item for item in chosen.items}
     config = GenerateConfig(
@@ -86,6 +79,7 @@ def inspect_task(
         scorer=graded(Graded(items, judge, load_splitter(chosen.reasoning))),
         epochs=Epochs(samples + 1, first_answer()),
         config=config,
+        fail_on_error=1 - 0.5 / (len(chosen.items) * (samples + 1)),  # an item that fails is kept with its error, unless all of them do
         name=chosen.name.replace(":", "-").replace("/", "-"),
         version=chosen.version,
         metadata={"trueline_task": chosen.name},
@@ -95,12 +89,8 @@ def inspect_task(
 def sample_of(item: Item, task: Task) -> Sample:
     """An item as a sample: its prompt as chat turns, and what is known of it under one key of the metadata."""
     from inspect_ai.dataset import Sample
-    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
-    prompt = answer_prompt(item, task)
-    kinds: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
-    turns = [kinds[turn.role](content=turn.content) for turn in prompt.messages]
-    turns[-1].metadata = {COMPLETION: prompt.text}
+    turns = messages_of(answer_prompt(item, task))
     known = {"question": item.question, "cluster": item.cluster, "truth": dict(item.truth)}
     return Sample(id=item.id, input=turns, target=list(item.references), metadata={**item.metadata, OWN: known})
 

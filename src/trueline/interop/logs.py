@@ -25,6 +25,8 @@ LOG_SUFFIXES = (*SUFFIXES, ".eval", ".json")
 LOG_ROLES = ("correct", "confidence", "cluster", "question", "text", "kind")
 #: Key of a sample's or score's metadata under which trueline's own tasks keep what is theirs.
 OWN = "trueline"
+#: Key of a log's metadata: the audit of trueline that it is of.
+AUDIT = "trueline_audit"
 #: Order of the rows of an item: its answers, then what it was asked about them.
 _PROBE = 2
 _CODES = {"greedy": GREEDY, "sample": SAMPLE}

@@ -183,10 +183,10 @@ class Session:
         shared = {"prompt": request.prompt, "max_tokens": settings.max_new_tokens, "stop": settings.stop, "logprobs": True}
         calls = []
         if request.greedy:
-            calls.append(("greedy", Call(temperature=0.0, top_logprobs=_alternatives(settings, settings.greedy_columns), **shared)))  # type: ignore[arg-type]
+            calls.append(("greedy", Call(temperature=0.0, top_logprobs=alternatives(settings, settings.greedy_columns), **shared)))  # type: ignore[arg-type]
         law = settings.law
         drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, **shared}
-        drawn["top_logprobs"] = _alternatives(settings, settings.sample_columns)
+        drawn["top_logprobs"] = alternatives(settings, settings.sample_columns)
         seeds = [seed % 2**31 for seed in request.sample_seeds]  # servers keep seeds in 32 bits
         if seeds and self.seen.several:
             calls.append(("sample:0", Call(n=len(seeds), seed=seeds[0], **drawn)))  # type: ignore[arg-type]
@@ -205,7 +205,7 @@ class Session:
         return read_options(await self.ask(option_call(prompt, self.seen)), options)
 
 
-def _alternatives(settings: GenerationSettings, columns: frozenset[str]) -> int:
+def alternatives(settings: GenerationSettings, columns: frozenset[str]) -> int:
     if "topk" in columns:
         return settings.top_k_alternatives
     return 2 if columns & {"token_max_logp", "token_second_logp"} else 0
