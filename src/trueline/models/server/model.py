@@ -206,6 +206,7 @@ class Session:
 
 
 def alternatives(settings: GenerationSettings, columns: frozenset[str]) -> int:
+    """How many alternatives to a token these trace columns need."""
     if "topk" in columns:
         return settings.top_k_alternatives
     return 2 if columns & {"token_max_logp", "token_second_logp"} else 0
