@@ -11,6 +11,7 @@ import collections
 import contextlib
 import hashlib
 import json
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -25,7 +26,8 @@ WORDS = ("Kelby", "Marlo", "Tansy", "Orrin", "Vesper", "Quill")
 class Stub:
     """``config`` keys: key, models, n (bool), seed (bool), top_logprobs (most), logprobs (bool), chat (bool), reasoning (bool), delay (s),
     fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), status
-    (of the two before), choice (fields laid over each choice)."""
+    (of the two before), choice (fields laid over each choice), named {model: keys that hold for it alone}, about (a text: size, body and
+    choice hold only for prompts with it), tls [certificate, key]."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"n": True, "seed": True, "top_logprobs": 20, "logprobs": True, "chat": True, "models": ["stub"], **config}
@@ -74,8 +76,11 @@ class Stub:
             return self._error(401, "Incorrect API key provided: " + request.headers.get("Authorization", "")[7:])
         if chat and not config["chat"]:
             return self._error(404, "no such route")
-        if body["model"] not in config["models"]:
+        if body["model"] not in (*config["models"], *config.get("named", ())):
             return self._error(404, f"The model `{body['model']}` does not exist", code="model_not_found")
+        config = config | config.get("named", {}).get(body["model"], {})
+        if config.get("about", "") not in str(body.get("messages") or body.get("prompt")):
+            config = {key: value for key, value in config.items() if key not in ("size", "body", "choice", "status")}
         if refusal := self._unsupported(body):
             return self._error(400, refusal)
         status = config.get("status", 200)
@@ -203,7 +208,7 @@ def serve(**config: Any) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        yield Served(f"http://127.0.0.1:{port}", process)
+        yield Served(f"http{'s' if 'tls' in config else ''}://127.0.0.1:{port}", process)
     finally:
         process.kill()
         process.communicate()
@@ -224,7 +229,10 @@ class Served:
 async def _main(config: dict[str, Any]) -> None:
     runner = web.AppRunner(Stub(config).app(), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", config.get("port", 0))
+    secured = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if "tls" in config else None
+    if secured is not None:
+        secured.load_cert_chain(*config["tls"])
+    site = web.TCPSite(runner, "127.0.0.1", config.get("port", 0), ssl_context=secured)
     await site.start()
     sys.stdout.write(f"{runner.addresses[0][1]}\n")
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from trueline.cli.terminal import (
     Json,
     Mapped,
     SkipBad,
+    Tracked,
     TruncatedOption,
     mapping_of,
     out,
@@ -21,6 +22,7 @@ from trueline.cli.terminal import (
     print_json,
     print_metrics,
     say,
+    track,
 )
 from trueline.errors import InputError
 
@@ -95,6 +97,7 @@ def measure(
     engine_option: EngineOption = None,
     allow_exec: AllowExec = False,
     truncated: TruncatedOption = "keep",
+    mlflow: Tracked = None,
     json_: Json = False,
 ) -> None:
     """Ask a model the questions of a task; score how certain each answer is.
@@ -119,8 +122,14 @@ def measure(
     show_plan = None if json_ else lambda made: out().print(plain_lines(str(made)))
     shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "retry_failed": retry_failed}
     shared |= {"allow_exec": allow_exec, "truncated": truncated, "on_plan": show_plan}
+    if mlflow is not None:
+        from trueline.interop.tracking import check_mlflow
+
+        check_mlflow(mlflow)  # before anything is paid
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
+    if mlflow is not None:
+        track(run, mlflow)
     finish(run, json_)
 
 
@@ -160,8 +169,19 @@ def finish(run: Any, json_: bool) -> None:
         say(f"{len(endless)} items have no answer, for their reasoning never ends: {shown}; a larger --max-new-tokens gives it room")
     if failed:
         where = f"the `error` column of {run.directory.trace_dir}"
-        say(f"{failed} of {manifest['counts']['items']} items failed; why: {where}; --retry-failed asks again")
+        say(f"{failed} of {manifest['counts']['items']} items failed: {_reasons(run)}")
+        say(f"each error: {where}; --retry-failed asks again")
         raise typer.Exit(EXIT_FAILED_ITEMS)
+
+
+def _reasons(run: Any) -> str:
+    """Why generations failed, the most frequent reason first and in full."""
+    counted = run.failures["error"].value_counts(sort=True)
+    first = " ".join(counted["error"][0].split())
+    others = len(counted) - 1
+    return (first if len(first) <= 200 else first[:197] + "...") + (
+        f", and {others} other reasons" if others > 1 else ", and another reason" * others
+    )
 
 
 def plain_lines(text: str) -> Any:

@@ -106,6 +106,13 @@ def say(message: str) -> None:
     err().print(plain(message), soft_wrap=True)
 
 
+def track(run: Any, store: str) -> None:
+    """Log a run to MLflow and say where it stands."""
+    from trueline.interop.tracking import track_mlflow
+
+    say(f"MLflow run: {track_mlflow(run, store)}")
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output; NaN is null, infinities are strings."""
     sys.stdout.write(json.dumps(_json_safe(document), ensure_ascii=True, indent=2, allow_nan=False) + "\n")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, Tracked, print_json, print_metrics, say
+from trueline.cli.terminal import Json, Tracked, print_json, print_metrics, track
 
 
 def validate(
@@ -40,9 +40,7 @@ def validate(
         run = open_run(target)
         document = run.validate(**options)
         if mlflow is not None:
-            from trueline.interop.tracking import track_mlflow
-
-            say(f"MLflow run: {track_mlflow(run, mlflow)}")
+            track(run, mlflow)
     else:
         if not Path(target).exists() and not Path(target).suffix:
             raise InputError(f"no run directory or table at {target}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import numbers
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from trueline.catalog import MODEL_SCHEMES
 from trueline.errors import InputError, nearest
@@ -42,9 +44,31 @@ def _check_options(uri: str, loader: Callable[..., Model], options: Mapping[str,
     import inspect
 
     parameters = inspect.signature(loader).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
     known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
+    open_end = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    hints = _hints(loader)
+    for option, value in options.items():
+        if option not in known and not open_end:
             raise InputError(f"unknown option {option!r} of {uri!r}{nearest(option, known)}; known: {', '.join(known)}")
+        if option in known and not _fits(value, hints.get(option)):
+            expected = inspect.formatannotation(hints[option]).removesuffix(" | None")
+            quoted = f"; a text that reads as a number goes in quotes: {option}='\"123\"'" if _fits("", hints[option]) else ""
+            raise InputError(f"the option {option} of {uri!r} must be {expected}, got {type(value).__name__}{quoted}")
+
+
+def _hints(loader: Callable[..., Model]) -> dict[str, Any]:
+    try:
+        return get_type_hints(loader)
+    except (NameError, TypeError):  # names that only a type checker sees
+        return {}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of the kind that a loader's own signature asks for; what is no plain class is the loader's to check."""
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, kind) for kind in get_args(hint))
+    kind = get_origin(hint) or hint
+    if isinstance(value, bool) and kind in (int, float):
+        return False
+    kind = {int: numbers.Integral, float: numbers.Real}.get(kind, kind)  # those of numpy as well
+    return not isinstance(kind, type) or isinstance(value, kind)

@@ -102,8 +102,7 @@ class ServerOptions:
     backoff: float = 0.5
 
     def __post_init__(self) -> None:
-        if urlsplit(self.base_url).scheme not in ("http", "https"):
-            raise InputError(f"the base URL must begin with http:// or https://, got {shown_url(self.base_url)!r}")
+        _check_url(self.base_url)
         if self.api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, got {self.api!r}")
         if self.concurrency < 1:
@@ -112,6 +111,19 @@ class ServerOptions:
             raise InputError(f"timeout must be above 0 and finite, got {self.timeout}")
         if self.retries < 0 or self.patience < 0 or self.backoff < 0:
             raise InputError("retries, patience and backoff must not be negative")
+
+
+def _check_url(url: str) -> None:
+    """Raise ``InputError`` for what is no address of a server, and for one that holds a secret."""
+    try:
+        parts = urlsplit(url)
+        host, shown = parts.hostname, shown_url(url)
+    except ValueError as error:  # of its port, or of the brackets of IPv6
+        raise InputError(f"the base URL cannot be read: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise InputError(f"the base URL must be http:// or https:// with a host behind it, got {shown!r}")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(f"the base URL {shown} must hold no user and no password; a key stands in OPENAI_API_KEY or in a key file")
 
 
 def shown_url(url: str) -> str:

@@ -102,7 +102,7 @@ class ServerModel:
         return {"server": shown_url(self.options.base_url), "name": self.name, "api": self.options.api}
 
     async def _probe(self) -> Capabilities:
-        transport = Transport(dataclasses.replace(self.options, concurrency=1))
+        transport = Transport(dataclasses.replace(self.options, concurrency=1), probing=True)
         try:
             return await probe(transport, self.name, self.options.api)
         finally:

@@ -49,7 +49,7 @@ async def probe(transport: Transport, model: str, api: str) -> Capabilities:
     try:
         return await _probe_route(transport, model, routes[-1])
     except _NoChat as error:
-        raise ModelError(f"the server refuses a plain question: {error}") from None
+        raise ModelError(f"{transport.where} refuses a plain question: {error}") from None
 
 
 class _NoChat(Exception):
@@ -67,7 +67,8 @@ async def _probe_route(transport: Transport, model: str, route: str) -> Capabili
             document, body = await transport.post(route, request_body(model, route, asked, length_field=length))
         except Refused as refused:
             if refused.status is None:
-                raise ModelError(f"the server did not answer a plain question: {refused}") from refused
+                who = "the server" if transport.where in str(refused) else transport.where
+                raise ModelError(f"{who} did not answer a plain question: {refused}") from refused
             if "chat template" in str(refused).lower() or "chat_template" in str(refused):
                 raise _NoChat(str(refused)) from refused
             if "max_completion_tokens" in str(refused) and length == "max_tokens":
@@ -75,7 +76,7 @@ async def _probe_route(transport: Transport, model: str, route: str) -> Capabili
                 continue
             less = _less(asked, str(refused))
             if less is None:
-                raise ModelError(f"the server refuses a plain question: {refused}") from refused
+                raise ModelError(f"{transport.where} refuses a plain question: {refused}") from refused
             asked = less
             continue
         return _seen(read_reply(document, asked, route, body), asked, route, length)

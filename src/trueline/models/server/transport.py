@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import random
+import re
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trueline.errors import MissingExtra, ModelError
+from trueline.errors import InputError, MissingExtra, ModelError
 from trueline.models.server.calls import MAX_ERROR_BODY, ServerOptions, shown_url
 from trueline.models.server.limiter import Limiter
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _RETRY = frozenset({408, 409, 425, 429})
 _LONGEST_WAIT = 60.0
+#: Further tries of the first question where nothing that speaks the protocol was met: the address is wrong more often than busy.
+_PROBE_RETRIES = 2
 
 
 class Refused(Exception):
@@ -34,19 +39,25 @@ class NotFound(ModelError):
 
 
 class _Again(Exception):
-    """Another try may help. ``wait``: seconds the server asked for. ``busy``: it was a 429."""
+    """Another try may help. ``wait``: seconds the server asked for. ``busy``: a 429. ``stranger``: no server of this protocol spoke."""
 
-    def __init__(self, message: str, wait: float | None = None, *, busy: bool = False) -> None:
+    def __init__(self, message: str, wait: float | None = None, *, busy: bool = False, stranger: bool = False) -> None:
         super().__init__(message)
         self.wait = wait
         self.busy = busy
+        self.stranger = stranger
 
 
 class Transport:
-    """Sends request bodies and returns JSON documents. Belongs to one event loop; ``close`` it."""
+    """Sends request bodies and returns JSON documents. Belongs to one event loop; ``close`` it.
 
-    def __init__(self, options: ServerOptions) -> None:
+    probing: nothing is known of the server yet, so that an address where no such server answers is soon given up.
+    """
+
+    def __init__(self, options: ServerOptions, *, probing: bool = False) -> None:
         self.options = options
+        self.probing = probing
+        self.where = shown_url(options.base_url)
         self.limiter = Limiter(options.concurrency, start=min(options.concurrency, 16))
         self.tries = 0
         self._client = _client(options)
@@ -70,7 +81,8 @@ class Transport:
             except _Again as again:
                 waited = time.monotonic() - started
                 failures += not again.busy
-                if failures > self.options.retries or (again.busy and waited > self.options.patience):
+                retries = min(self.options.retries, _PROBE_RETRIES) if self.probing and again.stranger else self.options.retries
+                if failures > retries or (again.busy and waited > self.options.patience):
                     raise Refused(f"given up after {waited:.0f} s: {again}") from again
                 wait = again.wait if again.wait is not None else delay * (0.5 + random.random())
                 if again.busy:
@@ -91,7 +103,7 @@ class Transport:
         except openai.APIStatusError as error:
             raise self._judge(error) from None
         except openai.APIConnectionError as error:
-            raise _broken(error, self.options) from None
+            raise _broken(error, self.options, self.probing) from None
         except (OSError, asyncio.IncompleteReadError) as error:
             raise _Again(f"the connection broke ({type(error).__name__})") from None
         except Exception as error:
@@ -115,7 +127,7 @@ class Transport:
     def _judge(self, error: Any) -> Exception:
         """What an error status means for this request and for the run."""
         status = int(error.status_code)
-        where = shown_url(self.options.base_url)
+        where = self.where
         said = _message(error, self.options.api_key)
         if status in (401, 403):
             return ModelError(f"{where} refuses the key (HTTP {status}); set OPENAI_API_KEY or give another key file")
@@ -136,6 +148,9 @@ def _client(options: ServerOptions) -> AsyncOpenAI:
         http = openai.DefaultAioHttpClient(timeout=options.timeout)
     except (RuntimeError, ImportError) as error:
         raise MissingExtra("models behind a server need aiohttp: pip install 'trueline[openai]'") from error
+    except OSError as error:  # the TLS context; it names no file
+        named = " ".join(f"{name}={os.environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
+        raise InputError(f"the certificates to trust cannot be read ({named or 'those of the system'}): {_short(str(error))}") from error
     http.event_hooks = {"response": [_cap_error]}
     return openai.AsyncOpenAI(api_key=options.api_key, base_url=options.base_url, timeout=options.timeout, max_retries=0, http_client=http)
 
@@ -166,17 +181,17 @@ def _parse(content: bytes, kind: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
     except UnicodeDecodeError:
-        raise _Again("the reply is not UTF-8 text") from None
+        raise _Again("the reply is not UTF-8 text", stranger=True) from None
     except (ValueError, RecursionError):
         if "html" in kind or content.lstrip()[:1] == b"<":
-            raise _Again("the server answered HTML, not JSON: is the base URL right, and does it end in /v1?") from None
-        raise _Again(f"the reply is not valid JSON ({len(content):,} bytes)") from None
+            raise _Again("the server answered HTML, not JSON: is the base URL right, and does it end in /v1?", stranger=True) from None
+        raise _Again(f"the reply is not valid JSON ({len(content):,} bytes)", stranger=True) from None
     if not isinstance(document, dict):
-        raise _Again("the reply is JSON, but no object")
+        raise _Again("the reply is JSON, but no object", stranger=True)
     return document
 
 
-def _broken(error: Any, options: ServerOptions) -> Exception:
+def _broken(error: Any, options: ServerOptions, probing: bool) -> Exception:
     """What a failed connection means. A certificate that is not trusted will not be trusted next time either."""
     import openai
 
@@ -188,14 +203,29 @@ def _broken(error: Any, options: ServerOptions) -> Exception:
     where = shown_url(options.base_url)
     for link in chain:
         if "certificate" in type(link).__name__.lower() or "CERTIFICATE_VERIFY_FAILED" in str(link):
-            return ModelError(f"the certificate of {where} is not trusted: {_short(str(link))}")
+            return ModelError(f"the certificate of {where} is not trusted: {_distrust(str(link))}")
+        if "WRONG_VERSION_NUMBER" in str(link):
+            return ModelError(f"{where} does not speak TLS; if it is the right server, its address begins with http://")
+    if any("Disconnected" in type(link).__name__ for link in chain):
+        hint = "; a server that speaks TLS is reached by https://" if probing and where.startswith("http:") else ""
+        return _Again(f"{where} closed the connection without an answer{hint}", stranger=True)
+    if any(isinstance(link, socket.gaierror) for link in chain):
+        return _Again(f"no connection to {where}: no host of that name is known", stranger=True)
     refused = next((link for link in chain if isinstance(link, ConnectionError)), None)
     if refused is None and isinstance(error, openai.APITimeoutError):
         # the client also calls a connection that could not be made a timeout
         if any("Connector" in type(link).__name__ for link in chain):
-            return _Again(f"no connection to {where}")
+            return _Again(f"no connection to {where}", stranger=True)
         return _Again(f"no answer from {where} within {options.timeout:g} s")
-    return _Again(f"no connection to {where} ({type(refused or chain[-1]).__name__})")
+    return _Again(f"no connection to {where} ({type(refused or chain[-1]).__name__})", stranger=refused is not None)
+
+
+def _distrust(said: str) -> str:
+    """Why a certificate is not trusted, and what helps where it is not known."""
+    found = re.search(r"certificate verify failed: (.+?)\.? *\(_ssl", said)
+    reason = found[1] if found else _short(said)
+    unknown = "self-signed" in reason or "issuer" in reason
+    return reason + ("; if you trust it, name the file of its authority in SSL_CERT_FILE" if unknown else "")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
