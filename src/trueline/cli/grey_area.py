@@ -104,7 +104,7 @@ def grey_area(
     Example: trueline audit grey-area world:base world:facts --multi-token --items 50 --out runs/grey --report grey.html
     """
     asked = _asked(
-        (model, options_of(model_option) | ({"base_url": base_url} if base_url else {})),
+        (model, options_of(model_option, base_url=base_url)),
         (task, {"mapping": mapping_of(mapping) or None, "skip_bad": skip_bad, "grader": grader}), markers,
     )  # fmt: skip
     shared: dict[str, Any] = {

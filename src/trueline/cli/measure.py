@@ -16,6 +16,7 @@ from trueline.cli.terminal import (
     SkipBad,
     Tracked,
     TruncatedOption,
+    check_store,
     mapping_of,
     out,
     plain,
@@ -111,26 +112,23 @@ def measure(
     from trueline.tasks.loading import load_task
 
     chosen = load_task(task, mapping=mapping_of(mapping) or None, skip_bad=skip_bad, grader=grader)
-    options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
-    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "similarity": similarity, "limit": limit}
-    shared |= {"max_new_tokens": max_new_tokens, "model_options": options or None, "budget": budget}
+    shared: dict[str, Any] = {"samples": samples, "equivalence": equivalence, "similarity": similarity, "limit": limit, "budget": budget}
+    shared |= {"max_new_tokens": max_new_tokens, "model_options": options_of(model_option, base_url=base_url) or None}
     shared |= {"engine": _engine(engine, engine_option), "temperature": temperature, "top_p": top_p, "top_k": top_k, "reasoning": reasoning}
     if plan:
         made = make_plan(model, chosen, estimators, **shared)
-        print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
-        return
-    show_plan = None if json_ else lambda made: out().print(plain_lines(str(made)))
+        return print_json(made.to_json()) if json_ else _show_plan(made)
     shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "retry_failed": retry_failed}
-    shared |= {"allow_exec": allow_exec, "truncated": truncated, "on_plan": show_plan}
-    if mlflow is not None:
-        from trueline.interop.tracking import check_mlflow
-
-        check_mlflow(mlflow)  # before anything is paid
+    shared |= {"allow_exec": allow_exec, "truncated": truncated, "on_plan": None if json_ else _show_plan}
+    check_store(mlflow)  # before anything is paid
     with progress() as step:
         run = run_measure(model, chosen, estimators, progress=step, **shared)
-    if mlflow is not None:
-        track(run, mlflow)
+    track(run, mlflow)
     finish(run, json_)
+
+
+def _show_plan(made: Any) -> None:
+    out().print(plain_lines(str(made)))
 
 
 def _engine(name: str, options: list[str] | None) -> Any:
@@ -139,8 +137,8 @@ def _engine(name: str, options: list[str] | None) -> Any:
     return load_engine(name, **options_of(options, "--engine-option")) or "local"
 
 
-def options_of(given: list[str] | None, flag: str = "--model-option") -> dict[str, object]:
-    """``NAME=VALUE`` options; a value is read as JSON where it is JSON, else as text."""
+def options_of(given: list[str] | None, flag: str = "--model-option", *, base_url: str | None = None) -> dict[str, object]:
+    """``NAME=VALUE`` options; a value is read as JSON where it is JSON, else as text. ``base_url``: the one with a flag of its own."""
     options: dict[str, object] = {}
     for entry in given or ():
         name, equals, text = entry.partition("=")
@@ -150,7 +148,7 @@ def options_of(given: list[str] | None, flag: str = "--model-option") -> dict[st
             options[name] = json.loads(text)
         except ValueError:
             options[name] = text
-    return options
+    return options | ({"base_url": base_url} if base_url else {})
 
 
 def finish(run: Any, json_: bool) -> None:

@@ -90,7 +90,7 @@ def risk(
     asking = {"split": split, "limit": limit, "question": question, "style": style, "order_average": not one_order, "truncate": truncate}
     judging = {"threshold": _threshold(threshold), "fit_rows": fit_rows, "importance": importance}
     task = _task(table, codebook, group, {"data_dir": data_dir, "download": download})
-    options = options_of(model_option) | ({"base_url": base_url} if base_url else {})
+    options = options_of(model_option, base_url=base_url)
     found = _audit(model, options, task, cache, {**asking, **judging, "ci": CI(level=level, n_boot=n_boot, seed=seed)})
     if scores is not None:
         say(f"scores: {found.write_scores(scores)}")

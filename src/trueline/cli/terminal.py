@@ -106,11 +106,20 @@ def say(message: str) -> None:
     err().print(plain(message), soft_wrap=True)
 
 
-def track(run: Any, store: str) -> None:
-    """Log a run to MLflow and say where it stands."""
-    from trueline.interop.tracking import track_mlflow
+def check_store(store: str | None) -> None:
+    """Raise where the MLflow store that was named cannot be used."""
+    if store is not None:
+        from trueline.interop.tracking import check_mlflow
 
-    say(f"MLflow run: {track_mlflow(run, store)}")
+        check_mlflow(store)
+
+
+def track(run: Any, store: str | None) -> None:
+    """Log a run to the MLflow store that was named, and say where it stands there."""
+    if store is not None:
+        from trueline.interop.tracking import track_mlflow
+
+        say(f"MLflow run: {track_mlflow(run, store)}")
 
 
 def print_json(document: Any) -> None:

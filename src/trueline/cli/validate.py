@@ -39,8 +39,7 @@ def validate(
 
         run = open_run(target)
         document = run.validate(**options)
-        if mlflow is not None:
-            track(run, mlflow)
+        track(run, mlflow)
     else:
         if not Path(target).exists() and not Path(target).suffix:
             raise InputError(f"no run directory or table at {target}")
