@@ -116,8 +116,8 @@ def measure(
     shared |= {"max_new_tokens": max_new_tokens, "model_options": options_of(model_option, base_url=base_url) or None}
     shared |= {"engine": _engine(engine, engine_option), "temperature": temperature, "top_p": top_p, "top_k": top_k, "reasoning": reasoning}
     if plan:
-        made = make_plan(model, chosen, estimators, **shared)
-        return print_json(made.to_json()) if json_ else _show_plan(made)
+        _show_plan(make_plan(model, chosen, estimators, **shared), json_)
+        return
     shared |= {"out": out_, "seed": seed, "batch_size": batch_size, "max_cost": max_cost, "retry_failed": retry_failed}
     shared |= {"allow_exec": allow_exec, "truncated": truncated, "on_plan": None if json_ else _show_plan}
     check_store(mlflow)  # before anything is paid
@@ -127,8 +127,8 @@ def measure(
     finish(run, json_)
 
 
-def _show_plan(made: Any) -> None:
-    out().print(plain_lines(str(made)))
+def _show_plan(made: Any, json_: bool = False) -> None:
+    print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
 
 
 def _engine(name: str, options: list[str] | None) -> Any:
