@@ -155,8 +155,6 @@ def check_cost(model: Model, max_cost: float | None) -> None:
     """Raise `InputError` for a limit that cannot be kept: no server, no prices, not above 0."""
     if max_cost is None:
         return
-    if isinstance(model, ClusterModel):
-        raise InputError("max_cost counts item by item, which only the local engine does; leave one of the two out")
     price = getattr(model, "price", None)
     if price is None:
         raise InputError(f"max_cost is for models behind a server; {model.uri} costs nothing")
@@ -181,7 +179,7 @@ def _capture(
     if isinstance(model, ClusterModel):
         from trueline.capture.distributed import capture_cluster
 
-        capture_cluster(model, task, made, run, batch_size=batch_size, **shared)
+        capture_cluster(model, task, made, run, batch_size=batch_size, max_cost=max_cost, **shared)
         return
     if isinstance(model, ServerModel):
         from trueline.capture.remote import capture_remote

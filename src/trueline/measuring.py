@@ -105,8 +105,8 @@ def measure(
     model_options : options of the model's loader, such as ``device`` of ``hf:`` or ``base_url`` and ``concurrency`` of ``openai:``.
     max_cost : a server's prices given (``price_prompt``, ``price_completion``), stop before the run costs more than this.
     retry_failed : what failed in an earlier try is asked again, and takes the place of the error; what succeeded is not asked again.
-    budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; models in
-        this process only): the estimators that fit are chosen, the others left out with the reason.
+    budget : ``"calls=12"`` (decodes, probes and forward passes an item) or ``"seconds=60"`` (for the capture, by a short trial; no
+        models behind a server): the estimators that fit are chosen, the others left out with the reason.
     engine : ``"local"``, ``"ray"``, or a ``RayEngine``: worker processes of a cluster load the model, named by its URI, and answer shards.
     allow_exec : programs that the model wrote may be run to grade them, each isolated from this machine (``code:`` tasks).
     truncated : ``keep``, ``nan`` or ``refuse``: answers that were cut at ``max_new_tokens``, see ``Run.score``.
@@ -254,7 +254,7 @@ class _Asked:
 def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: RunDirectory | None = None) -> Plan:
     if budget is None:
         return asked.plan(asked.needs, asked.samples, strict=asked.strict)
-    from trueline.capture.budget import calls_in, fit_to_calls, parse_budget
+    from trueline.capture.budget import calls_in, fit_to_calls, parse_budget, trial
 
     limit = parse_budget(budget)
     begun = directory.read_json("run.json") if directory is not None else None
@@ -265,10 +265,12 @@ def _plan(asked: _Asked, budget: str | None, batch_size: int = 64, directory: Ru
     if limit.calls is not None:
         calls = limit.calls
     elif "token_stats" not in asked.model.capabilities:
-        raise InputError("a budget in seconds is for models in this process; for a server give calls=N, or --max-cost")
+        raise InputError("a budget in seconds is for models that run here; for a server give calls=N, or --max-cost")
     else:
-        whole = asked.plan(asked.needs, asked.samples)
-        calls = calls_in(limit.seconds or 0.0, asked.model, asked.task, whole, batch_size)
+        whole, model = asked.plan(asked.needs, asked.samples), asked.model
+        tried = (asked.task, whole, batch_size)
+        trials = model.trials(*tried) if isinstance(model, ClusterModel) else [trial(model, *tried)]
+        calls = calls_in(limit.seconds or 0.0, trials, len(asked.task.items))
     return dataclasses.replace(fit_to_calls(asked.plan, asked.needs, asked.samples, calls), budget=str(limit))
 
 

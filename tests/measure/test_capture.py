@@ -56,7 +56,7 @@ def test_each_row_depends_on_its_item_alone():
     task = make_task(9)
     plan = plan_for(task)
     whole = capture_items(LawModel(), task, plan, task.items)
-    one_by_one = [capture_items(LawModel(), task, plan, [item], first_index=k) for k, item in enumerate(task.items)]
+    one_by_one = [capture_items(LawModel(), task, plan, [item], indices=[k]) for k, item in enumerate(task.items)]
     assert whole.equals(pa.concat_tables(one_by_one))
 
 

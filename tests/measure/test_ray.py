@@ -20,8 +20,9 @@ from trueline.capture.cluster import ClusterModel, RayEngine, connect, fetch, lo
 from trueline.capture.distributed import capture_cluster
 from trueline.capture.engine import capture
 from trueline.capture.planner import Plan
-from trueline.errors import InputError, MissingExtra, ModelError
+from trueline.errors import BudgetReached, InputError, MissingExtra, ModelError
 from trueline.items import choose
+from trueline.models.server.probing import Capabilities
 from trueline.tasks.item import Item, Task
 from trueline.tasks.loading import load_task
 from trueline.traces.rundir import RunDirectory
@@ -91,7 +92,7 @@ def ask(url: str, out: Path | str, engine: str | RayEngine, progress: Any = None
     options = {"base_url": url, "concurrency": 6}
     names = ["sequence_nll", "p_true"]
     shared: dict[str, Any] = {"samples": 3, "validate": False, "progress": progress}
-    return tl.measure("openai:stub", questions(130), names, out=out, model_options=options, engine=engine, **shared)
+    return tl.measure("openai:stub", questions(190), names, out=out, model_options=options, engine=engine, **shared)
 
 
 @pytest.mark.slow
@@ -168,9 +169,9 @@ def test_bad_combinations(tmp_path: Path) -> None:
         tl.measure("world:small", questions(2), engine=RayEngine(base_urls=("http://127.0.0.1:1/v1",)), out=tmp_path)
     with pytest.raises(InputError, match="name it by its URI"):
         tl.measure(ClusterModel("world:small", {}, TWO), questions(2), engine="ray", out=tmp_path)
-    with pytest.raises(InputError, match="retry_failed asks single items"):
-        capture_cluster(ClusterModel("world:small", {}, TWO), *facts(), RunDirectory(tmp_path), retry_failed=True)
-    with pytest.raises(InputError, match="max_cost counts item by item"):
+    with pytest.raises(InputError, match="max_cost is for models behind a server; world:small costs nothing"):
+        tl.measure("world:small", questions(2), engine="ray", max_cost=1.0, out=tmp_path)
+    with pytest.raises(InputError, match="max_cost needs the prices"):
         tl.measure("openai:x", questions(2), engine="ray", max_cost=1.0, model_options={"base_url": "http://127.0.0.1:1/v1"}, out=tmp_path)
 
 
@@ -188,6 +189,63 @@ def test_nothing_of_ray_is_loaded_without_it(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+# -- what it costs, what failed, how long it takes ----------------------------------------------------------------------
+
+PRICES = {"price_prompt": 1e6, "price_completion": 1e6}  # a token costs 1
+
+
+def priced(url: str, out: Path, engine: str | RayEngine, n: int = 300, **options: Any) -> tl.Run:
+    """A measure of single answers: 10 tokens an item, 8 requests in flight."""
+    settings: dict[str, Any] = {"samples": 0, "validate": False, **options}
+    model = {"base_url": url, "concurrency": 8, "retries": 0, **PRICES}
+    return tl.measure("openai:stub", questions(n), ["sequence_nll"], out=out, model_options=model, engine=engine, **settings)
+
+
+@pytest.mark.slow
+def test_a_limit_on_the_cost_stops_all_workers_and_the_run_goes_on_with_either_engine(cluster: None, tmp_path: Path) -> None:
+    with serve() as quiet:
+        whole = priced(quiet.url, tmp_path / "quiet", "local")
+    price = whole.manifest["counts"]["cost"]
+    item = price / 300
+    for first, second in ((TWO, "local"), ("local", TWO)):
+        path = tmp_path / str(first)[:5]
+        with serve(delay=0.002) as stub:
+            for share in (0.35, 0.7):
+                with pytest.raises(BudgetReached, match=rf"before --max-cost {share * price:g}: \d+ of 300 items are done and kept"):
+                    priced(stub.url, path, first, max_cost=share * price)
+                spent = stub.stats()["answered"] * item
+                assert (share - 0.05) * price < spent <= share * price + 10 * item  # what was in flight, and the questions of the start
+            run = priced(stub.url, path, second, max_cost=2 * price)
+            stats = stub.stats()
+        assert stats["repeated"] <= 3  # the question what the server can do
+        assert repr(files(path)) == repr(files(tmp_path / "quiet"))
+        assert run.manifest["counts"] == whole.manifest["counts"]
+
+
+@pytest.mark.slow
+def test_what_failed_is_asked_again_by_workers_and_nothing_else(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def probe(*asked: Any) -> Capabilities:  # the stub's faults must not meet the question what the server can do
+        return Capabilities(route="chat", several=True, logprobs=True, top_logprobs=20, seed=True, length_field="max_tokens")
+
+    monkeypatch.setattr("trueline.models.server.model.probe", probe)
+    with serve() as quiet:
+        whole = priced(quiet.url, tmp_path / "quiet", "local", samples=2)
+    with serve(fail={"500": 0.2}) as stub:
+        run = priced(stub.url, tmp_path / "run", TWO, samples=2)
+        failed = [run.manifest["counts"]["failed"]]
+        while failed[-1]:
+            engine = TWO if len(failed) % 2 else "local"
+            failed.append(priced(stub.url, tmp_path / "run", engine, samples=2, retry_failed=True).manifest["counts"]["failed"])
+            assert len(failed) < 12
+        stats = stub.stats()
+    assert failed[0] > 40
+    assert len(failed) > 2
+    assert repr(files(tmp_path / "run")) == repr(files(tmp_path / "quiet"))
+    assert tl.open_run(tmp_path / "run").manifest["counts"] == whole.manifest["counts"]
+    assert stats["repeated"] == 0
+    assert list((tmp_path / "run" / "replaced-errors").iterdir())
 
 
 # -- deaths -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from lawmodel import LawModel, make_task
+from object_store import serve_bucket
 from typer.testing import CliRunner
 
 import trueline as tl
@@ -81,21 +82,7 @@ def test_a_run_in_memory(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 on the loopback."""
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "planted-id", "AWS_SECRET_ACCESS_KEY": "planted-secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**keys, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("planted-bucket")
-    yield "s3://planted-bucket"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
+    yield from serve_bucket(monkeypatch)
 
 
 def test_a_run_on_s3(bucket: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trueline.capture.needs import Needs
@@ -85,11 +85,16 @@ def _rank(need: Needs, cost: float) -> int:
     return 0 if cost <= 1.0 else 2
 
 
-def calls_in(seconds: float, model: Model, task: Task, plan: Plan, batch_size: int) -> int:
-    """How many calls an item ``seconds`` allow, by a short trial on the task's first items (its answers are thrown away).
+@dataclass(frozen=True)
+class Trial:
+    """Seconds that an item takes: for its greedy answer, and for each sample beside it."""
 
-    Raises ``InputError`` when they do not even allow a greedy answer for each item.
-    """
+    greedy: float
+    sample: float
+
+
+def trial(model: Model, task: Task, plan: Plan, batch_size: int) -> Trial:
+    """How long the task's first items take; their answers are thrown away."""
     items = task.items[:TRIAL_ITEMS]
     settings = GenerationSettings(max_new_tokens=plan.max_new_tokens, law=plan.law, stop=task.stop, batch_size=batch_size)
 
@@ -102,11 +107,17 @@ def calls_in(seconds: float, model: Model, task: Task, plan: Plan, batch_size: i
     model.generate([GenerationRequest(answer_prompt(items[0], task))], settings)  # the first call of a process is slow
     greedy = took(())
     drawn = max(plan.n_samples, 2)
-    sample = max(took(tuple(range(drawn))) - greedy, 0.01 * greedy) / drawn
-    each = seconds / len(task.items)
+    return Trial(greedy, max(took(tuple(range(drawn))) - greedy, 0.01 * greedy) / drawn)
+
+
+def calls_in(seconds: float, trials: Sequence[Trial], n_items: int) -> int:
+    """How many calls an item ``seconds`` allow; ``trials`` of each worker that takes its share of the items.
+
+    Raises ``InputError`` when they do not even allow a greedy answer for each item.
+    """
+    greedy, sample = (1 / sum(1 / getattr(one, name) for one in trials) for name in ("greedy", "sample"))
+    each = seconds / n_items
     if each < greedy:
         enough = int(seconds / greedy)
-        raise InputError(
-            f"{seconds:g} s are not enough for a greedy answer to each of {len(task.items)} items; try --limit {max(enough, 1)}"
-        )
+        raise InputError(f"{seconds:g} s are not enough for a greedy answer to each of {n_items} items; try --limit {max(enough, 1)}")
     return 1 + int((each - greedy) / sample)

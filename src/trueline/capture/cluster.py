@@ -9,14 +9,19 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trueline.errors import InputError, MissingExtra, ModelError, nearest
 from trueline.models.base import GenerationSettings, Model, ModelShape, OptionScores, RequestResult
 
+if TYPE_CHECKING:
+    from trueline.capture.budget import Trial
+    from trueline.capture.planner import Plan
+    from trueline.tasks.item import Task
+
 #: Ray's own switch that keeps a cluster of one machine on the loopback; read when ray is imported.
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-_TRIAL = "the workers of a cluster answer whole shards; a budget in seconds, which needs a trial, is for the local engine"
+_SHARDS = "the workers of a cluster answer whole shards, not single requests"
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def room(engine: RayEngine) -> int:
     """How many workers the cluster has room for at all. Raises ``InputError`` when there is none for a single one."""
     there = import_ray().cluster_resources()
     asked = {"CPU": engine.num_cpus, "GPU": engine.num_gpus}
-    fit = min(int(there.get(name, 0.0) // amount) for name, amount in asked.items() if amount)
+    fit = min((int(there.get(name, 0.0) // amount) for name, amount in asked.items() if amount), default=engine.workers or 0)
     if fit < 1:
         wanted = " and ".join(f"{amount:g} {name}" for name, amount in asked.items() if amount)
         has = ", ".join(f"{there.get(name, 0.0):g} {name}" for name in asked)
@@ -186,17 +191,31 @@ class ClusterModel:
 
     def generate(self, requests: Any, settings: GenerationSettings) -> list[RequestResult]:
         """Raises ``InputError``: the workers answer whole shards."""
-        raise InputError(_TRIAL)
+        raise InputError(_SHARDS)
 
     def score(self, prompts: Any, options: Any) -> list[OptionScores]:
         """Raises ``InputError``: the workers answer whole shards."""
-        raise InputError(_TRIAL)
+        raise InputError(_SHARDS)
 
     @property
     def _description(self) -> dict[str, Any]:
         if self._described is None:
             self._described = fetch(self.workers()[0].describe.remote())
         return self._described
+
+    def trials(self, task: Task, plan: Plan, batch_size: int) -> list[Trial]:
+        """How long the task's first items take each worker that the cluster has room for, all of them at work."""
+        from trueline.capture.budget import TRIAL_ITEMS
+        from trueline.capture.parts import Part
+        from trueline.capture.workers import work_of
+
+        items = task.items[:TRIAL_ITEMS]
+        work, part = work_of(task, plan, 0, batch_size), Part(0, range(len(items)), items=items)
+        asked = [worker.trial.remote(work, part) for worker in self.workers()]
+        found, late = import_ray().wait(asked, num_returns=min(len(asked), room(self.engine)))
+        for job in late:
+            import_ray().cancel(job)
+        return [fetch(job) for job in found]
 
     def workers(self) -> list[Any]:
         """The pool, hired at once when it is first needed; a worker that finds no room yet joins when there is some."""
@@ -213,8 +232,8 @@ class ClusterModel:
 
         ray, engine = import_ray(), self.engine
         resources = {"num_cpus": engine.num_cpus, "num_gpus": engine.num_gpus}
-        # a task is repeated for as long as its worker lives; ``max_restarts`` bounds that
-        hired = {**resources, "max_restarts": engine.max_restarts, "max_task_retries": -1}
+        # a task is repeated for as long as its worker lives; ``max_restarts`` bounds that. A server of each machine gets its share
+        hired = {**resources, "max_restarts": engine.max_restarts, "max_task_retries": -1, "scheduling_strategy": "SPREAD"}
         if self.server is None:
             return ray.remote(Worker).options(**hired).remote(self._uri, self.options)
         total = self.server.options.concurrency

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trueline.capture.cluster import ClusterModel, WorkerLost, fetch, import_ray
 from trueline.capture.engine import SHARD_ITEMS
-from trueline.capture.failed import n_failed
-from trueline.capture.journal import Ledger
+from trueline.capture.failed import n_failed, next_round, to_ask_again
+from trueline.capture.journal import Journal, Ledger
+from trueline.capture.parts import Part, parts_of, server_parts
 from trueline.capture.planner import Plan
 from trueline.capture.progress import CaptureProgress
-from trueline.capture.workers import Keeper, Part, work_of
-from trueline.errors import InputError, ModelError
+from trueline.capture.workers import Answered, Keeper, Work, work_of
+from trueline.errors import BudgetReached, ModelError
+from trueline.models.server.calls import Price, Usage
 from trueline.tasks.item import Task
 from trueline.traces.rundir import RunDirectory
 
@@ -29,61 +32,72 @@ def capture_cluster(
     *,
     seed: int = 0,
     batch_size: int = 64,
+    max_cost: float | None = None,
     shard_items: int = SHARD_ITEMS,
     retry_failed: bool = False,
     progress: CaptureProgress | None = None,
 ) -> None:
     """Write the shards that are not there yet, as ``capture`` and ``capture_remote`` would; a run may change between them.
 
-    A worker that dies is started again by Ray and repeats its shard; one that is gone for good leaves it to the others. Raises
-    ``ModelError`` when none is left, and whatever a model raises; finished shards stay, and replies of servers are in the journal.
-    progress: called after each shard. ``retry_failed`` is refused with ``InputError``: the local engine does that.
+    A worker that dies leaves what it had in hand to the others, and comes back when Ray has started it again. max_cost: of the whole
+    run, as ``capture_remote`` keeps it. retry_failed: what failed in finished shards is asked again. progress: called after each part.
+
+    Raises ``ModelError`` when no worker is left, ``BudgetReached``, and whatever a model raises; finished shards stay, and replies of
+    servers are in the journal.
     """
-    if retry_failed:
-        raise InputError("retry_failed asks single items again, which only the local engine does; leave one of the two out")
-    items, done, here, failed = task.items, 0, 0, 0
-    pending: deque[Part] = deque()
-    for index, first in enumerate(range(0, len(items), shard_items)):
-        part = Part(index, first, items[first : first + shard_items])
-        if run.has_shard(index):
-            done += len(part.items)
-        else:
-            pending.append(part)
+    parts = _parts(model, task, run, shard_items, retry_failed)
+    total, here, failed = len(task.items), 0, 0
+    done = total - sum(len(part.indices) for part in parts)
     if progress is not None and done:
-        progress(done, len(items))
-    if not pending:
+        progress(done, total)
+    if not parts:
         return
-    pool = _Pool(model, pending, work_of(task, plan, seed, batch_size), run)
+    pool = _Pool(model, task, parts, work_of(task, plan, seed, batch_size, limited=max_cost is not None), run, max_cost)
     try:
-        for part, table, usage in pool.finished():
-            run.write_shard(part.index, table)
-            if usage is not None:
-                pool.paid(part.index, usage)
-            done, here, failed = done + len(part.items), here + len(part.items), failed + n_failed(table)
+        for part, answered in pool.finished():
+            here += answered.n_items
+            if answered.rows is None:
+                pool.pending.clear()  # nobody may begin another item; what is in hand comes to its end
+                continue
+            part.write(run, answered.rows)
+            pool.paid(part, answered.usage)
+            failed += n_failed(answered.rows)
             if progress is not None:
-                progress(done, len(items), here=here, failed=failed)
+                progress(done + here, total, here=here, failed=failed, cost=pool.cost())
+        if done + here < total:
+            raise BudgetReached(pool.stopped(done + here, total))
     finally:
         pool.close()
+
+
+def _parts(model: ClusterModel, task: Task, run: RunDirectory, shard_items: int, retry_failed: bool) -> deque[Part]:
+    if model.server is not None:
+        failed = to_ask_again(run, retry_failed, Journal(run).again())
+        return deque(server_parts(task, run, shard_items, failed))
+    return deque(parts_of(task, run, shard_items, to_ask_again(run, retry_failed), lambda found: next_round(run, found)))
 
 
 class _Pool:
     """Which worker has what in hand."""
 
-    def __init__(self, model: ClusterModel, pending: deque[Part], work: Any, run: RunDirectory) -> None:
+    def __init__(
+        self, model: ClusterModel, task: Task, pending: deque[Part], work: Work, run: RunDirectory, max_cost: float | None
+    ) -> None:
         self.pending = pending
-        self.workers = model.workers()
         self.in_hand = _IN_HAND if model.server is None else _IN_HAND_SERVER
         ray = import_ray()
+        workers = model.workers()
         self._work = ray.put(work)
         self._wait = ray.wait
+        self._task, self._run, self._price = task, run, model.price
         self._ledger = Ledger(run)
-        self._keeper: Any = None if model.server is None else _keeper(run.path)
-        self._idle: list[Any] = []
+        self._keeper: Any = None if model.server is None else _keeper(run.path, model.price, max_cost)
+        self._present: list[Any] = []
         self._last = ""
-        self.jobs: dict[Any, tuple[Any, Part | None]] = {worker.ready.remote(): (worker, None) for worker in self.workers}
+        self.jobs: dict[Any, tuple[Any, Part | None]] = {worker.ready.remote(): (worker, None) for worker in workers}
 
-    def finished(self) -> Any:
-        """(part, table, usage) as they come, until no part is left."""
+    def finished(self) -> Iterator[tuple[Part, Answered]]:
+        """What the workers made of each part as it comes, until no part is left."""
         while self.pending or any(part is not None for _, part in self.jobs.values()):
             if not self.jobs:
                 raise ModelError(
@@ -94,26 +108,54 @@ class _Pool:
             try:
                 found = fetch(job)
             except WorkerLost as lost:
-                self._last = str(lost)
-                if part is not None:
-                    self.pending.appendleft(part)
-                    self._give()
+                self._lost(worker, part, str(lost))
                 continue
-            self._idle += [worker] * (self.in_hand if part is None else 1)
+            if part is None:
+                self._present.append(worker)
             self._give()
             if part is not None:
-                yield part, *found
+                yield part, found
+
+    def _lost(self, worker: Any, part: Part | None, why: str) -> None:
+        """The others do what it had in hand; it comes back when Ray has started it again, wherever there is room."""
+        self._last = why
+        if part is None:  # it was to come back, and is gone for good
+            return
+        self._present = [other for other in self._present if other is not worker]
+        if not any(other is worker and doing is None for other, doing in self.jobs.values()):
+            self.jobs[worker.ready.remote()] = (worker, None)
+        if self._keeper is not None:
+            fetch(self._keeper.drop.remote(part.indices))
+        self.pending.appendleft(part)
+        self._give()
 
     def _give(self) -> None:
-        while self.pending and self._idle:
-            worker, part = self._idle.pop(), self.pending.popleft()
-            arguments = (self._work, part) if self._keeper is None else (self._work, part, self._keeper)
-            self.jobs[worker.capture.remote(*arguments)] = (worker, part)
+        """Parts for who has the fewest in hand."""
+        while self.pending and self._present:
+            held = [sum(other is worker for other, _ in self.jobs.values()) for worker in self._present]
+            least = min(held)
+            if least >= self.in_hand:
+                return
+            worker, part = self._present[held.index(least)], self.pending.popleft()
+            arguments = [self._work, part.opened(self._task, self._run), *([] if self._keeper is None else [self._keeper])]
+            # not repeated by Ray: a worker that finds no room to start again would keep the part for itself
+            self.jobs[worker.capture.options(max_task_retries=0).remote(*arguments)] = (worker, part)
 
-    def paid(self, index: int, usage: Any) -> None:
-        """A shard that a server answered is whole: note what it cost, forget its replies."""
-        self._ledger.write((index, 0), usage)
-        fetch(self._keeper.forget.remote((index, 0)))
+    def paid(self, part: Part, usage: Usage | None) -> None:
+        """A part is whole: note what a server's answers cost, forget its replies."""
+        if usage is not None:
+            self._ledger.write(part.name, usage)
+            fetch(self._keeper.forget.remote(part.name))
+
+    def cost(self) -> float | None:
+        """Of the run so far, where a price is known."""
+        priced = self._keeper is not None and (self._price.prompt or self._price.completion)
+        return fetch(self._keeper.cost.remote()) if priced else None
+
+    def stopped(self, done: int, total: int) -> str:
+        """Why a capture that a limit ended did not come to its end."""
+        found: str = fetch(self._keeper.stopped.remote(done, total))
+        return found
 
     def close(self) -> None:
         """Drop what is still in hand, and close the journal."""
@@ -125,11 +167,11 @@ class _Pool:
             ray.kill(self._keeper)
 
 
-def _keeper(path: Path) -> Any:
+def _keeper(path: Path, price: Price, max_cost: float | None) -> Any:
     """The journal's process, on this machine."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ray = import_ray()
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     keeping = ray.remote(Keeper).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
-    return keeping.remote(str(path.resolve()))
+    return keeping.remote(str(path.resolve()), price, max_cost)

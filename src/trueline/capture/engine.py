@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trueline.capture.failed import failed_items, n_failed, next_round, replace_items
+from trueline.capture.failed import n_failed, next_round, to_ask_again
+from trueline.capture.parts import parts_of
 from trueline.capture.perturbation import perturb
 from trueline.capture.planner import Plan
 from trueline.capture.probes import (
@@ -68,39 +69,34 @@ def capture(
     retry_failed: items of finished shards that failed are asked again. progress: called after each shard.
     Raises whatever the model raises; finished shards stay.
     """
-    items = task.items
-    failed = list(failed_items(run)) if retry_failed else []
-    done, here, bad = -sum(len(part.indices) for part in failed), 0, 0
-
-    def step(added: int, rows: pa.Table | None = None) -> None:
-        nonlocal done, here, bad
-        done += added
-        if rows is not None:
-            here += added
-            bad += n_failed(rows)
+    parts = list(parts_of(task, run, shard_items, to_ask_again(run, retry_failed), lambda found: next_round(run, found)))
+    total, here, bad = len(task.items), 0, 0
+    done = total - sum(len(part.indices) for part in parts)
+    if progress is not None and done:
+        progress(done, total)
+    for part in parts:
+        items = part.opened(task, run).items
+        rows = capture_items(model, task, plan, items, indices=part.indices, seed=seed, batch_size=batch_size)
+        part.write(run, rows)
+        here, bad = here + len(items), bad + n_failed(rows)
         if progress is not None:
-            progress(max(done, 0), len(items), here=here, failed=bad)
-
-    shared: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
-    for index, start in enumerate(range(0, len(items), shard_items)):
-        part = items[start : start + shard_items]
-        if run.has_shard(index):
-            step(len(part))
-            continue
-        rows = capture_items(model, task, plan, part, first_index=start, **shared)
-        run.write_shard(index, rows)
-        step(len(part), rows)
-    for found in failed:
-        rows = capture_items(model, task, plan, [items[index] for index in found.indices], **shared)
-        rows = rows.set_column(1, SCHEMA.field("item_index"), pa.array(found.indices, pa.int64()).take(rows["item_index"]))
-        replace_items(run, found, rows, next_round(run, found))
-        step(len(found.indices), rows)
+            progress(done + here, total, here=here, failed=bad)
 
 
 def capture_items(
-    model: Model, task: Task, plan: Plan, items: Sequence[Item], *, first_index: int = 0, seed: int = 0, batch_size: int = 64
+    model: Model,
+    task: Task,
+    plan: Plan,
+    items: Sequence[Item],
+    *,
+    indices: Sequence[int] | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
 ) -> pa.Table:
-    """The trace rows of some items: greedy, samples, then probes of each item. Follows ``traces.schema.SCHEMA``."""
+    """The trace rows of some items: greedy, samples, then probes of each item. Follows ``traces.schema.SCHEMA``.
+
+    indices: positions of the items in the task; default: it begins with them.
+    """
     splitter = load_splitter(plan.reasoning)
     settings = settings_of(task, plan, splitter, batch_size)
     requests = [
@@ -120,7 +116,7 @@ def capture_items(
         probes |= {kind: [[answer_alone(row, splitter) for row in part] for part in found] for kind, found in perturbed.items()}
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
-        key = {"item_id": item.id, "item_index": first_index + k}
+        key = {"item_id": item.id, "item_index": k if indices is None else indices[k]}
         rows.append({**key, **_greedy_row(result)})
         rows += [{**key, **row} for row in _sample_rows(request, result, plan)]
         rows += [{**key, "kind": name, "draw": d, **reply} for name, replies in probes.items() for d, reply in enumerate(replies[k])]

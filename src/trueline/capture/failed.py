@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,13 @@ def failed_items(run: RunDirectory) -> Iterator[FailedItems]:
         found = _failed(run.read_shard(path, columns=["item_index", "error"]))
         if len(found):
             yield FailedItems(path, tuple(sorted(found.to_pylist())))
+
+
+def to_ask_again(run: RunDirectory, retry_failed: bool, begun: Collection[int] = ()) -> list[FailedItems]:
+    """What failed in the shards that are there, where it is to be asked again; of the shards ``begun`` in any case."""
+    if not retry_failed and not begun:
+        return []
+    return [found for found in failed_items(run) if retry_failed or found.shard in begun]
 
 
 def rows_of(run: RunDirectory, failed: FailedItems) -> dict[int, list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from trueline.errors import StorageError
 from trueline.models.server.calls import Usage
+from trueline.models.server.replies import usage_of
 from trueline.traces.rundir import RunDirectory
 
 Key = tuple[int, str]
@@ -35,10 +36,18 @@ class Journal:
         shard, again = part
         return self.folder / (f"{shard:06d}-{again}.jsonl" if again else f"{shard:06d}.jsonl")
 
+    def parts(self) -> list[Part]:
+        """The parts that have replies here, in order."""
+        found = (re.fullmatch(r"(\d+)(?:-(\d+))?\.jsonl", path.name) for path in sorted(self.folder.glob("*.jsonl")))
+        return [(int(match[1]), int(match[2] or 0)) for match in found if match]
+
     def again(self) -> dict[int, int]:
         """shard -> round of those that were being asked again when an earlier try ended."""
-        found = (re.fullmatch(r"(\d+)-(\d+)\.jsonl", path.name) for path in sorted(self.folder.glob("*-*.jsonl")))
-        return {int(match[1]): int(match[2]) for match in found if match}
+        return {shard: again for shard, again in self.parts() if again}
+
+    def usage(self, part: Part) -> Usage:
+        """Tokens of the replies of ``part``."""
+        return sum((usage_of(reply) for reply in self.read(part).values()), Usage())
 
     def read(self, part: Part) -> dict[Key, dict[str, Any]]:
         """(item index, call) -> reply. The first of two replies to one call counts."""
@@ -132,6 +141,11 @@ class Ledger:
         for usage in dict(self._lines()).values():
             total += usage
         return total
+
+    def with_journal(self, journal: Journal) -> Usage:
+        """Tokens of all that was paid for: of the finished parts, and of the replies to unfinished ones."""
+        noted = dict(self._lines())
+        return sum((journal.usage(part) for part in journal.parts() if part not in noted), self.total())
 
     def rounds(self) -> dict[int, int]:
         """shard -> its last finished round."""
