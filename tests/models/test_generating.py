@@ -76,6 +76,38 @@ def test_a_network_that_mixes_up_its_batch_is_decoded_one_row_at_a_time(make_mod
     assert make_model("llama").forward.generate_rows == 0
 
 
+class Leaky(torch.nn.Module):
+    """A network that does not heed the mask, or one whose cache forgets which row is which."""
+
+    def __init__(self, network: Any, fault: str) -> None:
+        super().__init__()
+        self.network, self.config, self.dtype, self.device, self.fault = network, network.config, network.dtype, network.device, fault
+        self.generation_config = network.generation_config
+
+    def forward(self, input_ids: Any, attention_mask: Any = None, position_ids: Any = None, cache: Any = None, **rest: Any) -> Any:
+        if self.fault == "padding" and attention_mask is not None:
+            attention_mask = torch.ones_like(attention_mask)
+        found = self.network(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, cache=cache, **rest)
+        if self.fault == "cache" and found.cache is not None:
+            for layer in found.cache.layers:
+                layer.reorder_cache = lambda rows, layer=layer: type(layer).reorder_cache(layer, torch.zeros_like(rows))
+        return found
+
+
+@pytest.mark.parametrize(("fault", "ways"), [("none", (True, True)), ("padding", (True, False)), ("cache", (False, False))])
+def test_a_promise_that_is_not_kept_is_found_when_it_is_loaded(make_model: MakeModel, fault: str, ways: tuple[bool, bool]) -> None:
+    sound = make_model("llama")
+    model = LocalModel(Leaky(sound.model, fault), sound.tokenizer, uri="hf:leaky")
+    assert (model.forward.cacheable, model.forward.paddable) == ways
+    requests = [GenerationRequest(Prompt(text=text), sample_seeds=(1, 2)) for text in TEXTS]
+    for a, b in zip(sound.generate(requests, SETTINGS[0]), model.generate(requests, SETTINGS[0]), strict=True):
+        for one, other in zip((a.greedy, *a.samples), (b.greedy, *b.samples), strict=True):
+            assert one is not None
+            assert other is not None
+            assert one.tokens == other.tokens
+            np.testing.assert_allclose(one.token_logprobs, other.token_logprobs, atol=1e-5, rtol=0)
+
+
 class Forgetful(torch.nn.Module):
     """Hands its answers out by a `generate` whose steps forget what came before."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from text_models import ENCODER_DECODERS
 from tokenizers.processors import TemplateProcessing
 
 from trueline import measure, plan
@@ -48,7 +49,7 @@ def whole_pass(model: LocalModel, text: str, tokens: list[int], **options: Any) 
     """One whole pass of the library over a prompt and its answer."""
     ids = torch.tensor([model.tokenizer(text)["input_ids"]])
     with torch.no_grad():
-        return model.model(input_ids=ids, decoder_input_ids=torch.tensor([[1, *tokens]]), use_cache=False, **options)
+        return model.model(input_ids=ids, decoder_input_ids=torch.tensor([[model.forward.start, *tokens]]), use_cache=False, **options)
 
 
 def law(model: LocalModel, text: str, tokens: list[int]) -> np.ndarray:
@@ -58,6 +59,19 @@ def law(model: LocalModel, text: str, tokens: list[int]) -> np.ndarray:
 
 
 def test_it_keeps_the_contract(model: LocalModel) -> None:
+    check_contract(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(ENCODER_DECODERS))
+def test_further_families_keep_it(build_network: Build, reader: Any, family: str) -> None:
+    network = build_network(family, len(reader), eos=reader.eos_token_id, scale=6.0)
+    model = LocalModel(network, reader, uri=f"hf:{family}")
+    check_contract(model)
+    check_options(model)
+
+
+def check_contract(model: LocalModel) -> None:
     requests = [GenerationRequest(Prompt(text=text), sample_seeds=(i, i + 50), forced=((20, 31),)) for i, text in enumerate(TEXTS)]
     together = model.generate(requests, GenerationSettings(max_new_tokens=N_NEW))
     distinct = set()
@@ -89,6 +103,10 @@ def test_a_prompt_is_encoded_once_for_all_its_answers(model: LocalModel) -> None
 
 
 def test_options_are_scored_as_whole_answers(model: LocalModel) -> None:
+    check_options(model)
+
+
+def check_options(model: LocalModel) -> None:
     prompts = [Prompt(text=text) for text in TEXTS]
     options = [[" A", "B"], [" green and white", " red"], ["?"], [" a"], [" the capital", "x"], ["s"]]
     for text, texts, together in zip(TEXTS, options, model.score(prompts, options), strict=True):

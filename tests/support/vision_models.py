@@ -13,6 +13,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from trueline.tasks.pictures import Picture
 
@@ -39,10 +40,13 @@ def vision_model(family: str, tokenizer: Any, *, chat: bool = False) -> tuple[An
         "idefics3": ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<row_1_col_1>"],
         "qwen2_vl": _PADS,
         "qwen3_5": _PADS,
+        "qwen2_5_vl": _PADS,
         "gemma3": ["<start_of_image>", "<image_soft_token>", "<end_of_image>"],
+        "paligemma": ["<image>"],
     }[family]
     tokenizer.add_special_tokens({"additional_special_tokens": marks})
     makers = {"llava": _llava, "idefics3": _idefics3, "qwen2_vl": _qwen2_vl, "qwen3_5": _qwen3_5, "gemma3": _gemma3}
+    makers |= {"qwen2_5_vl": _qwen2_5_vl, "paligemma": _paligemma}
     config, processor = makers[family](tokenizer)
     if chat:
         processor.chat_template = TEMPLATE.replace("IMAGE", marks[0])
@@ -53,7 +57,7 @@ def vision_model(family: str, tokenizer: Any, *, chat: bool = False) -> tuple[An
             if parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(0, 0.5)  # Gemma's projection starts at zero: nothing would be seen
             elif parameter.ndim > 1:
-                parameter.mul_(4)
+                parameter.mul_(16 if family == "paligemma" else 4)  # whose features are divided by the root of the width
     return network.eval(), processor
 
 
@@ -151,3 +155,25 @@ def _gemma3(tokenizer: Any) -> tuple[Any, Any]:
         eoi_token_index=ids[2],
     )
     return config, transformers.Gemma3Processor(Gemma3ImageProcessorPil(size={"height": 16, "width": 16}), tokenizer, image_seq_length=4)
+
+
+def _qwen2_5_vl(tokenizer: Any) -> tuple[Any, Any]:
+    """As Qwen2-VL, with windows of attention over the patches."""
+    eyes = {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": 32, "window_size": 16, "fullatt_block_indexes": [1]}
+    config = transformers.Qwen2_5_VLConfig(
+        vision_config={**_CUT, **eyes}, text_config=_text(tokenizer, rope_parameters=_TURNS), **_pads(tokenizer)
+    )
+    return config, _patches(tokenizer)
+
+
+def _paligemma(tokenizer: Any) -> tuple[Any, Any]:
+    """The whole prompt is seen in both directions."""
+    config = transformers.PaliGemmaConfig(
+        vision_config=transformers.SiglipVisionConfig(**{**_EYES, "vision_use_head": False}),
+        text_config=transformers.GemmaConfig(**_text(tokenizer, head_dim=8)),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        projection_dim=32,
+    )
+    eyes = SiglipImageProcessorPil(size={"height": 16, "width": 16})
+    eyes.image_seq_length = 4
+    return config, transformers.PaliGemmaProcessor(eyes, tokenizer)

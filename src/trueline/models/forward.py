@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from trueline.models.generating import rows_at_once
-from trueline.models.pictured import PicturedIds, picture_arguments
+from trueline.models.pictured import PicturedIds, picture_arguments, reads_both_ways
+from trueline.models.trials import find_ways
 
 #: One tensor a layer; None when not asked for.
 States = tuple[Tensor, ...] | None
@@ -45,7 +46,8 @@ class Forward(Protocol):
     """One network, called as it wants to be called.
 
     ``paddable``: prompts of different length can be run together. ``cacheable``: a stream keeps the past in a cache.
-    ``generate_rows``: rows that the library's ``generate`` decodes together; 0 where it is not used.
+    ``apart``: an answer has a decoder of its own. ``generate_rows``: rows that the library's ``generate`` decodes together; 0 where it
+    is not used.
     """
 
     model: Any
@@ -53,6 +55,7 @@ class Forward(Protocol):
     vocabulary: int
     paddable: bool
     cacheable: bool
+    apart: bool
     generate_rows: int
 
     def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
@@ -80,12 +83,15 @@ class CausalForward:
     numbers: slower, the same numbers.
     """
 
+    apart = False
+
     def __init__(self, model: Any) -> None:
         self.model = model
         self.device: torch.device = model.device
         parameters = inspect.signature(model.forward).parameters
         self._has = frozenset(parameters)
         self._cache_name = cache_name(model)
+        self.both_ways = reads_both_ways(model)
         #: The part of a vision-language network that places images in three directions and remembers how far; None in others.
         self._rotary = next((part for part in (model, getattr(model, "model", None)) if hasattr(part, "rope_deltas")), None)
         with torch.inference_mode():
@@ -96,6 +102,7 @@ class CausalForward:
         self.cacheable = bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
         recurrent = any(hasattr(layer, "recurrent_states") for layer in layers)
         self.paddable = self.cacheable and not recurrent and "attention_mask" in self._has
+        find_ways(self)
         pictured = getattr(model.config, "vision_config", None) is not None
         self.generate_rows: int = 0 if self.cacheable or pictured else rows_at_once(self)
 
@@ -193,6 +200,8 @@ class CausalForward:
         seen: Mapping[str, Tensor] | None = None,
     ) -> Any:
         arguments: dict[str, Any] = {"input_ids": ids, "use_cache": use_cache, **(seen or {})}
+        if self.both_ways:
+            arguments.setdefault("token_type_ids", torch.ones_like(ids))
         if attention_mask is not None and "attention_mask" in self._has:
             arguments["attention_mask"] = attention_mask
         if position_ids is not None and "position_ids" in self._has:
@@ -263,7 +272,7 @@ class UncachedStream:
     def __init__(self, forward: CausalForward, ids: Tensor, prompts: Sequence[Sequence[int]] = ()) -> None:
         self._forward = forward
         self._ids = ids
-        self._prompts = prompts if any(isinstance(prompt, PicturedIds) for prompt in prompts) else ()
+        self._prompts = prompts if forward.both_ways or any(isinstance(prompt, PicturedIds) for prompt in prompts) else ()
 
     def fork(self, rows: Tensor) -> UncachedStream:
         prompts = [self._prompts[row] for row in rows.tolist()] if self._prompts else ()

@@ -32,7 +32,7 @@ from trueline.models.forward import CausalForward, Forward
 from trueline.models.insides import Inside, Wanted, model_shape, split_columns
 from trueline.models.limits import Limits
 from trueline.models.memory import in_memory
-from trueline.models.pictured import PicturedIds
+from trueline.models.pictured import PicturedIds, reads_both_ways
 from trueline.models.placement import place
 from trueline.models.scoring import continuation_logprobs, next_token_logprobs
 from trueline.models.seq2seq import Seq2SeqForward
@@ -274,6 +274,8 @@ class LocalModel:
         said = after if self._apart else ()
         for i, ids in enumerate(self.codec.encode(prompts)):
             more = after[i] if after and not said else ()
+            if more and not isinstance(ids, ModelError | PicturedIds) and reads_both_ways(self.model):
+                ids = PicturedIds(ids, {})  # remembers where the prompt ends
             whole = ids if isinstance(ids, ModelError) else ids.and_then(more) if isinstance(ids, PicturedIds) else [*ids, *more][start:]
             unusable = whole if isinstance(whole, ModelError) else self._limits.unusable(whole, 0)
             found.append(unusable or np.empty(0))

@@ -26,7 +26,7 @@ def continuation_logprobs(
     """
     with torch.inference_mode():
         scored = [[np.empty(len(tokens)) for tokens in options] for options in continuations]
-        if not forward.paddable:
+        if not (forward.paddable or forward.apart):
             return _score_whole_rows(forward, prompts, continuations, scored)
         logits, stream = forward.prefill(prompts)
         law = torch.log_softmax(logits.float(), dim=-1)

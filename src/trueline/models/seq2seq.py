@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from trueline.errors import ModelError
 from trueline.models.forward import States, Stream, cache_name, cache_of, fork_cache
+from trueline.models.trials import find_ways
 
 
 class Seq2SeqForward:
@@ -23,9 +25,11 @@ class Seq2SeqForward:
         self.model = model
         self.device: torch.device = model.device
         self.paddable = True
+        self.apart = True
         self.generate_rows = 0
         self.start = _start_token(model)
         self._cache_name = cache_name(model)
+        self._wants_mask = "decoder_attention_mask" in inspect.signature(model.forward).parameters
         with torch.inference_mode():
             token = torch.full((1, 1), self.start, dtype=torch.long, device=self.device)
             state = self._encode(token, torch.ones_like(token))
@@ -35,18 +39,14 @@ class Seq2SeqForward:
         parts = [getattr(cache, name, None) for name in ("self_attention_cache", "cross_attention_cache")]
         layers = [layer for part in parts for layer in getattr(part, "layers", None) or []]
         self.cacheable = all(parts) and bool(layers) and all(hasattr(layer, "reorder_cache") for layer in layers)
+        find_ways(self)
 
     def prefill(self, prompts: Sequence[Sequence[int]], observe: Callable[[States], None] | None = None) -> tuple[Tensor, Stream]:
         """Encode the prompts once: logits of the first token of each answer (n_prompts, vocabulary), and a stream of one row a prompt.
 
         ``observe`` is given the decoder's hidden states at the start token, which is what an answer's first token is read from.
         """
-        width = max(len(prompt) for prompt in prompts)
-        ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts], dtype=torch.long, device=self.device)
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
-        mask = (torch.arange(width, device=self.device) < lengths[:, None]).long()
-        start = torch.full((len(prompts), 1), self.start, dtype=torch.long, device=self.device)
-        state = self._encode(ids, mask)
+        state, mask, start = self._encoded(prompts)
         output = self.decode(start, state, mask, use_cache=self.cacheable, hidden=observe is not None)
         if observe is not None:
             observe(output.decoder_hidden_states)
@@ -54,8 +54,19 @@ class Seq2SeqForward:
         return output.logits[:, -1], DecoderStream(self, state, mask, start, cache)
 
     def uncached(self, prompts: Sequence[Sequence[int]], *, before: int = 0) -> Stream:
-        """Not needed: padded prompts are encoded as they are, and a stream without a cache runs the decoder whole."""
-        raise NotImplementedError("an encoder-decoder takes padded prompts; use prefill")
+        """Answers that have begun with nothing yet, decoded whole at every step. ``before`` is for networks that go on in the prompt."""
+        if before:
+            raise NotImplementedError("an encoder-decoder reads a prompt whole; leave before at 0")
+        return DecoderStream(self, *self._encoded(prompts), None)
+
+    def _encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Encodings of the prompts, the mask of their tokens, and the start token of each answer."""
+        width = max(len(prompt) for prompt in prompts)
+        ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts], dtype=torch.long, device=self.device)
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
+        mask = (torch.arange(width, device=self.device) < lengths[:, None]).long()
+        start = torch.full((len(prompts), 1), self.start, dtype=torch.long, device=self.device)
+        return self._encode(ids, mask), mask, start
 
     def look(self, ids: Tensor, *, hidden: bool = False, attention: bool = False) -> tuple[States, States]:
         """The decoder's hidden states at the start token of answers to ``ids``; no attention maps."""
@@ -65,16 +76,20 @@ class Seq2SeqForward:
 
     def decode(self, ids: Tensor, state: Tensor, mask: Tensor, *, use_cache: bool, cache: Any = None, hidden: bool = False) -> Any:
         """One pass of the decoder over ``ids``, after what is cached, beside the encodings ``state``."""
-        from transformers.modeling_outputs import BaseModelOutput
-
         arguments: dict[str, Any] = {"output_hidden_states": True} if hidden else {}
         if cache is not None:
             arguments[self._cache_name] = cache
-        encoded = BaseModelOutput(last_hidden_state=state)
+        elif self._wants_mask:  # every token of an answer is one, whatever the checkpoint calls its padding
+            arguments["decoder_attention_mask"] = torch.ones_like(ids)
+        if getattr(self.model.config, "model_type", None) == "fsmt" and not use_cache:
+            arguments["input_ids"] = mask  # not read, but without them FSMT leaves the causal mask out
+        encoded = self._kind(last_hidden_state=state)  # mixtures of experts have outputs of their own
         return self.model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=ids, use_cache=use_cache, **arguments)
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
-        state: Tensor = self.model.get_encoder()(input_ids=ids, attention_mask=mask, return_dict=True).last_hidden_state
+        output = self.model.get_encoder()(input_ids=ids, attention_mask=mask, return_dict=True)
+        self._kind: Any = type(output)
+        state: Tensor = output.last_hidden_state
         return state
 
 

@@ -26,8 +26,10 @@ class VisionCodec(TextCodec):
     def __init__(self, processor: Any, *, chat: bool, image_ids: Iterable[int], context: int | None = None) -> None:
         super().__init__(processor.tokenizer, chat=chat, context=context)
         self._processor = processor
-        self._mark: str = processor.image_token
-        self._image_ids = {processor.tokenizer.convert_tokens_to_ids(self._mark), *image_ids}
+        mark: str = processor.image_token
+        # apart, for some networks read neighbours as one; PaliGemma's processor sets its own beginning of the text after them
+        self._place = mark if type(processor).__name__ == "PaliGemmaProcessor" else mark + "\n"
+        self._image_ids = {processor.tokenizer.convert_tokens_to_ids(mark), *image_ids}
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int] | ModelError]:
         """Token ids of each prompt, with its images where it has some, or the reason why it has none."""
@@ -56,13 +58,14 @@ class VisionCodec(TextCodec):
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             raise ModelError(f"the processor of the model refuses the images: {' '.join(str(error).split())[:300]}") from error
         ids = [*prefix, *found.pop("input_ids")[0].tolist()]
-        found.pop("attention_mask", None)
+        for name in ("attention_mask", "labels"):  # labels: some processors prepare for training, whatever is asked
+            found.pop(name, None)
         return PicturedIds(ids, {name: _padded(name, value, len(prefix)) for name, value in found.items() if isinstance(value, Tensor)})
 
     def _render(self, prompt: Prompt) -> tuple[str, list[int]]:
         if not (self.chat and prompt.messages):
             text, prefix = super()._render(prompt)
-            return (self._mark + "\n") * len(prompt.images) + text, prefix  # apart, for some networks read neighbours as one
+            return self._place * len(prompt.images) + text, prefix
         return self._template(self._processor, self._turns(prompt)), []
 
     def _turns(self, prompt: Prompt) -> list[dict[str, Any]]:
