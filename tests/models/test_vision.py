@@ -78,6 +78,7 @@ def test_it_keeps_the_contract(model: LocalModel) -> None:
     check_contract(model)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # PaliGemma's processor, of its own tensors
 @pytest.mark.parametrize("family", ["gemma3", "qwen3_5", "qwen2_5_vl", "paligemma"])
 def test_further_families_keep_it(family: str, build_tokenizer: Build) -> None:
     """Images that look both ways under sliding windows, a network with a recurrent state, one whose prompts look both ways."""
