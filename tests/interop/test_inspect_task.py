@@ -17,6 +17,7 @@ import trueline as tl
 from trueline.errors import InputError
 from trueline.interop.inspect_messages import COMPLETION
 from trueline.interop.inspect_task import inspect_task, law_of, rate
+from trueline.models.base import Generation, RequestResult
 from trueline.tasks.item import Item, Task
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,9 @@ def test_inspect_finds_what_measure_finds(model: str, tmp_path: Path) -> None:
         run.score("semantic_entropy", equivalence="normalised", replace=True)["semantic_entropy"].to_numpy() for run in (ours, theirs)
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+    compared = tl.compare_runs([ours, theirs], n_boot=20)
+    assert compared["n_common"] == 12
+    assert all(row["value"] == pytest.approx(0, abs=1e-4) for row in compared["differences"])
 
 
 @inspect_runs
@@ -115,6 +119,54 @@ def test_the_model_for_any_task_of_inspect(tmp_path: Path) -> None:
     assert len(first.top_logprobs) == 3
     assert first.top_logprobs[0].logprob == pytest.approx(first.logprob)
     assert cold.samples[0].output.usage.input_tokens > 0
+
+
+class Counting:
+    """A model that notes how many requests come together; it fails on one kind of them."""
+
+    uri = "test:counting"
+    capabilities = frozenset({"greedy", "samples", "chat"})
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def generate(self, requests: Any, settings: Any) -> list[RequestResult]:
+        self.batches.append(len(requests))
+        if settings.max_new_tokens == 3:
+            raise InputError("three tokens are too few")
+        return [RequestResult(Generation(f"re {r.prompt.text}")) for r in requests]
+
+
+def test_requests_that_wait_are_answered_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    import anyio
+    from inspect_ai.model import ChatMessageUser, GenerateConfig
+
+    from trueline.interop import inspect_model
+
+    model = Counting()
+    monkeypatch.setattr(inspect_model, "load_model", lambda name, **options: model)
+    api = inspect_model.TruelineAPI("test:counting")
+    found: dict[int, str] = {}
+
+    async def ask(k: int, tokens: int = 8) -> None:
+        try:
+            config = GenerateConfig(temperature=0.0, max_tokens=tokens)
+            found[k] = (await api.generate([ChatMessageUser(content=f"{k}")], [], "none", config)).completion
+        except InputError as error:
+            found[k] = str(error)
+
+    async def all_of_them() -> None:
+        async with anyio.create_task_group() as group:
+            for k in range(200):
+                group.start_soon(ask, k, 3 if k % 50 == 49 else 8)
+
+    for _ in range(2):  # a model outlives the event loop of an evaluation
+        found.clear()
+        anyio.run(all_of_them)
+        assert found == {k: "three tokens are too few" if k % 50 == 49 else f"re {k}" for k in range(200)}
+    assert sum(model.batches) == 400
+    assert max(model.batches) == 64
+    assert len(model.batches) < 20
 
 
 def test_the_law_of_each_epoch() -> None:

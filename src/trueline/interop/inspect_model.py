@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -27,11 +29,24 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from trueline.capture.engine import draw_seed
 from trueline.errors import InputError, ModelError
 from trueline.interop.inspect_messages import SEED, prompt_of
-from trueline.models.base import Generation, GenerationRequest, GenerationSettings, Model, Prompt, SamplingLaw
+from trueline.models.base import Generation, GenerationRequest, GenerationSettings, Model, Prompt, RequestResult, SamplingLaw
 from trueline.models.loading import load_model
 
 _STOPS = {"eos": "stop", "stop": "stop", "length": "max_tokens", "refusal": "content_filter"}
 _KNOWN = ("stop", "max_tokens", "model_length", "tool_calls", "content_filter")
+
+
+#: Requests of Inspect that are answered in one batch at most.
+_TOGETHER = 64
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A request in line, and what became of it."""
+
+    request: GenerationRequest
+    result: RequestResult | None = None
+    failed: Exception | None = None
 
 
 class TruelineAPI(ModelAPI):
@@ -54,6 +69,8 @@ class TruelineAPI(ModelAPI):
         self.model: Model = load_model(model_name, **options)
         self._drawn: Counter[Prompt] = Counter()
         self._one_at_a_time = Lock()
+        self._free = anyio.Lock()
+        self._waiting: dict[GenerationSettings, list[_Waiting]] = {}
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
@@ -65,15 +82,15 @@ class TruelineAPI(ModelAPI):
         whole = (input[-1].metadata or {}).get(SEED) if input else None
         seed = whole if isinstance(whole, int) else config.seed
         request, settings = self._request(prompt, config, seed), _settings(config)
-        found = await anyio.to_thread.run_sync(self._ask, request, settings)
+        found = await self._answer(request, settings)
         choices = [_choice(self._with_texts(generation), config) for generation in found]
         used = ModelUsage(input_tokens=found[0].n_prompt_tokens or 0, output_tokens=sum(len(g.tokens or ()) for g in found))
         used.total_tokens = used.input_tokens + used.output_tokens
         return ModelOutput(model=self.model.uri, choices=choices, usage=used)
 
     def max_connections(self) -> int:
-        """A model in this process answers one request at a time."""
-        return 1
+        """As many as are decoded together."""
+        return _TOGETHER
 
     def _request(self, prompt: Prompt, config: GenerateConfig, seed: int | None) -> GenerationRequest:
         n = config.num_choices or 1
@@ -96,14 +113,34 @@ class TruelineAPI(ModelAPI):
             made.topk_texts = [read(ids) for ids in made.topk_ids.tolist()]
         return made
 
-    def _ask(self, request: GenerationRequest, settings: GenerationSettings) -> list[Generation]:
-        with self._one_at_a_time:
-            (result,) = self.model.generate([request], settings)
+    async def _answer(self, request: GenerationRequest, settings: GenerationSettings) -> list[Generation]:
+        """Whoever comes first once the model is free asks for all who wait with the same settings."""
+        own = _Waiting(request)
+        self._waiting.setdefault(settings, []).append(own)
+        async with self._free:
+            while own.result is None and own.failed is None:  # a long line takes several batches
+                line = self._waiting[settings]
+                batch, self._waiting[settings] = line[:_TOGETHER], line[_TOGETHER:]
+                await anyio.to_thread.run_sync(self._ask, batch, settings)
+        if own.failed is not None:
+            raise own.failed
+        result = own.result or RequestResult()
         found = [result.greedy] if request.greedy and result.greedy is not None else list(result.samples)
         failed = next((g.error for g in found if g.error), None)
         if result.error or failed or not found:
             raise ModelError(result.error or failed or f"{self.model.uri} gave no answer")
         return found
+
+    def _ask(self, batch: list[_Waiting], settings: GenerationSettings) -> None:
+        try:
+            with self._one_at_a_time:
+                results = self.model.generate([waiting.request for waiting in batch], settings)
+        except Exception as error:  # noqa: BLE001  raised again for each of them
+            for waiting in batch:
+                waiting.failed = error
+            return
+        for waiting, result in zip(batch, results, strict=True):
+            waiting.result = result
 
 
 def _settings(config: GenerateConfig) -> GenerationSettings:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import anyio.to_thread
 from inspect_ai.model import ModelAPI, modelapi
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, ScoreReducer, Target, metric, score_reducer, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -69,7 +71,8 @@ def graded(judge: Graded) -> Scorer:
         content = choice.message.content
         thoughts = [] if isinstance(content, str) else [part.reasoning for part in content if part.type == "reasoning"]
         finish = "length" if choice.stop_reason in ("max_tokens", "model_length") else None
-        grade = judge(str(state.sample_id), state.output.completion, "\n".join(thoughts) or None, finish)
+        said = (str(state.sample_id), state.output.completion, "\n".join(thoughts) or None, finish)
+        grade = await anyio.to_thread.run_sync(partial(judge, *said))  # it may run a program or ask a model
         known = {OWN: {"refused": grade.refused, "probability": grade.probability, "score": grade.score}}
         told: dict[str, Any] = {"answer": grade.answer, "explanation": grade.reason, "metadata": known}
         return Score.unscored(**told) if grade.correct is None else Score(value="C" if grade.correct else "I", **told)

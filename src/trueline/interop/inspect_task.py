@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from trueline.capture.engine import draw_seed
@@ -108,6 +109,7 @@ class Graded:
 
     def __init__(self, items: Mapping[str, Item], judge: Grader, splitter: Splitter) -> None:
         self.items, self.judge, self.splitter = items, judge, splitter
+        self._one_at_a_time = Lock()
 
     def __call__(self, item_id: str, text: str, reasoning: str | None, finish: str | None) -> Grade:
         """The verdict on one output."""
@@ -115,11 +117,10 @@ class Graded:
         if made.error is not None:
             return Grade(None, reason=made.error)
         item, answer = self.items[item_id], made.text.strip()
-        many = getattr(self.judge, "grade_many", None)
-        if many is not None:
-            found: Grade = many([item], [answer])[0]
-            return found
-        return self.judge(item, answer)
+        with self._one_at_a_time:
+            many = getattr(self.judge, "grade_many", None)
+            found: Grade = self.judge(item, answer) if many is None else many([item], [answer])[0]
+        return found
 
 
 def rate(name: str, values: Sequence[float], clusters: Sequence[str | None]) -> dict[str, float]:
