@@ -248,6 +248,18 @@ def test_what_failed_is_asked_again_by_workers_and_nothing_else(cluster: None, t
     assert list((tmp_path / "run" / "replaced-errors").iterdir())
 
 
+@pytest.mark.slow
+def test_a_budget_in_seconds_counts_on_every_worker(cluster: None, tmp_path: Path) -> None:
+    task = choose(load_task("world:facts"), 40)
+    made = tl.plan("world:chat", task, engine=TWO, budget="seconds=1000000")
+    assert made.n_samples == 10
+    assert "semantic_entropy" in made.estimators
+    with pytest.raises(InputError, match=r"1e-06 s are not enough for a greedy answer to each of 40 items; try --limit"):
+        tl.plan("world:chat", task, engine=TWO, budget="seconds=0.000001")
+    with pytest.raises(InputError, match="for a server give calls=N, or --max-cost"), serve() as stub:
+        tl.plan("openai:stub", task, engine=TWO, budget="seconds=10", model_options={"base_url": stub.url})
+
+
 # -- deaths -------------------------------------------------------------------------------------------------------------
 
 SMALL = 16  # items of a shard: there is always something in hand when somebody dies
