@@ -113,7 +113,8 @@ def connect(engine: RayEngine) -> bool:
     try:
         ray.init(address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+        token = "a cluster with a token wants it in ~/.ray/auth_token here, too, and RAY_AUTH_MODE=token"
+        raise InputError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}; {token}") from error
     return True
 
 
