@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from trueline.cli.terminal import calibration_line
+from trueline.grading import SCHEMA
 from trueline.metrics import CI, debiased_ece, smooth_ece
-from trueline.validation import CALIBRATION, Truth, calibration_errors, validate_scores
+from trueline.run import Run
+from trueline.traces.rundir import RunDirectory
+from trueline.validation import CALIBRATION, Truth, calibration_errors, read_truth, validate_scores
 
 
 def truth_of(correct: Any) -> Truth:
@@ -64,3 +69,25 @@ def test_the_terminal_names_the_same_numbers() -> None:
     assert f"{found['smooth_ece'].value:.2f}".lstrip("0") in line
     assert "debiased" in line
     assert "binned" in line
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 0, 3, 1), (1, 3), (0, 1, 2, 3, 1)])
+def test_truth_is_that_of_its_own_item_in_any_order(order: tuple[int, ...], tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare()
+    truths = ['{"aleatoric": %s}' % (i / 10) for i in range(4)]
+    questions = {"item_id": list("abcd"), "question": ["?"] * 4, "cluster": ["x", "x", None, "y"], "truth": truths}
+    directory.write_table("items.parquet", pa.table(questions))
+    verdicts = [{"item_id": "abcd"[i], "kind": "greedy", "draw": 0, "correct": i % 2 == 0, "probability": i / 4} for i in order]
+    directory.write_table("grades.parquet", pa.Table.from_pylist(verdicts, schema=SCHEMA))
+    directory.write_manifest({"status": "complete"})
+    truth = read_truth(Run(directory))
+    kept = list(dict.fromkeys(order))
+    assert truth.item_ids == tuple("abcd"[i] for i in kept)
+    assert truth.correct.tolist() == [float(i % 2 == 0) for i in kept]
+    assert truth.expected_error.tolist() == [1 - i / 4 for i in kept]
+    assert truth.known["aleatoric"].tolist() == [i / 10 for i in kept]
+    assert np.isnan(truth.length).all()
+    if len(kept) == 4:
+        assert truth.clusters is not None
+        assert [truth.clusters[kept.index(i)] for i in (0, 1, 3)] == ["x", "x", "y"]

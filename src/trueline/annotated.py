@@ -67,7 +67,7 @@ def read_annotators(run: Run, truth: Truth) -> Annotators | None:
     """The annotations of a run, aligned with its graded items; None where no item has any."""
     from trueline.metrics.annotators import Annotated
 
-    items = run.items
+    items = run.item_columns(("item_id", "annotations"))
     if "annotations" not in items.columns:
         return None
     stored = dict(zip(items["item_id"].to_list(), items["annotations"].to_list(), strict=True))

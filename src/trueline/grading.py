@@ -46,7 +46,8 @@ def grade_blocks(blocks: Iterable[Trace], items: Mapping[str, Item], grader: Gra
         found = {item_id: grade for (item_id, _), grade in zip(asked, grades, strict=True)}
         failed = Grade(None, reason="no answer: the generation failed")
         unended = Grade(None, reason=UNCLOSED)
-        verdicts = (found.get(i, unended if k in endless else failed) for k, i in enumerate(block.item_ids))
-        rows = [{"item_id": i, "kind": kind, "draw": 0, **vars(v)} for i, v in zip(block.item_ids, verdicts, strict=True)]
-        tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
+        verdicts = [found.get(i, unended if k in endless else failed) for k, i in enumerate(block.item_ids)]
+        columns = {"item_id": block.item_ids, "kind": [kind] * len(verdicts), "draw": [0] * len(verdicts)}
+        said = {name: [getattr(verdict, name) for verdict in verdicts] for name in SCHEMA.names if name not in columns}
+        tables.append(pa.table({**columns, **said}, schema=SCHEMA))
     return pa.concat_tables(tables)

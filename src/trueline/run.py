@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trueline.errors import InputError
 from trueline.estimators.base import Estimator
 from trueline.tasks.item import Task
-from trueline.tasks.item_table import ItemTable
+from trueline.tasks.item_table import ItemTable, release_unused
+from trueline.traces.questions import Questions
 from trueline.traces.rundir import RunDirectory
 from trueline.traces.trace import Trace
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Rows held in memory at once while scoring and grading.
 BLOCK_ROWS = 50_000
+#: Shards held apart at most: the columns of a small one take five times its bytes.
+_JOINED_SHARDS = 64
 _LATER = "captured after this score was computed"
 _IDENTITY = ("item_id", "item_index", "kind", "draw")
 
@@ -68,15 +72,22 @@ class Run:
     @property
     def items(self) -> pl.DataFrame:
         """item_id, question, references, cluster, metadata (JSON), and one ``truth_*`` column for each known true quantity."""
+        return self.item_columns()
+
+    def item_columns(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """``items`` with these of its columns alone (those that there are); ``truth`` stands for its ``truth_*`` columns."""
         import polars as pl
 
-        frame = _frame(self.directory.read_table("items.parquet"))
+        wanted = None if columns is None else [c for c in self.directory.column_names("items.parquet") if c in columns]
+        frame = _frame(self.directory.read_table("items.parquet", wanted))
+        if "truth" not in frame.columns:
+            return frame
         if not (set(frame["truth"].unique()) - {"{}", None}):
             return frame.drop("truth")
         truths = [json.loads(t or "{}") for t in frame["truth"]]
         names = sorted({name for truth in truths for name in truth})
-        columns = [pl.Series(f"truth_{name}", [t.get(name) for t in truths], dtype=pl.Float64) for name in names]
-        return frame.drop("truth").with_columns(columns)
+        known = [pl.Series(f"truth_{name}", [t.get(name) for t in truths], dtype=pl.Float64) for name in names]
+        return frame.drop("truth").with_columns(known)
 
     @property
     def scores(self) -> pl.DataFrame:
@@ -115,7 +126,7 @@ class Run:
         columns: what is read beside the identity of each row (``item_id``, ``item_index``, ``kind``, ``draw``); default: all. A small part
         of a trace is often all that is needed, and Parquet reads it alone.
         """
-        questions = _Questions(self.directory)
+        questions = Questions(self.directory)
         wanted = None if columns is None else list(dict.fromkeys([*_IDENTITY, *columns]))
         pending: list[pa.Table] = []
         size = 0
@@ -123,18 +134,20 @@ class Run:
             table = self.directory.read_shard(path, wanted)
             pending.append(table)
             size += len(table)
+            if len(pending) == _JOINED_SHARDS or size >= rows:
+                pending = [_joined(pending).combine_chunks()]
             if size >= rows:
-                yield questions.trace(_joined(pending))
-                pending, size = [], 0
+                yield questions.trace(pending.pop())
+                size = 0
         if pending:
-            yield questions.trace(_joined(pending))
+            yield questions.trace(_joined(pending).combine_chunks())
 
     def trace(self) -> Trace:
         """The whole trace in memory."""
         parts = [self.directory.read_shard(path) for path in self.directory.shards()]
         if not parts:
             raise InputError(f"{self.directory.where} holds no captured rows yet")
-        return _Questions(self.directory).trace(_joined(parts))
+        return Questions(self.directory).trace(_joined(parts))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -185,6 +198,7 @@ class Run:
                     blocks, chosen, judge, cache, similarity=alike, kept=kept, strict=estimators != "all", truncated=truncated
                 )
             self._store_scores(scores, chosen, judge.name if judge else None, alike.name if alike else None, replace, truncated)
+        release_unused()
         return self.scores
 
     def grade(self, grader: str | None = None, *, allow_exec: bool = False) -> pl.DataFrame:
@@ -204,6 +218,7 @@ class Run:
             manifest = self.manifest
             manifest["task"]["grader"] = spec if isinstance(spec, str) else getattr(spec, "__qualname__", "custom")
             self.directory.write_manifest(manifest)
+        release_unused()
         return self.grades
 
     def validate(self, *, level: float = 0.95, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -233,7 +248,7 @@ class Run:
     ) -> None:
         old = None if replace or not self.directory.exists("scores.parquet") else self.directory.read_table("scores.parquet")
         table, info = scores.table(old), {} if replace else self.score_info
-        added = 0 if old is None else len(set(scores.item_ids) - set(old["item_id"].to_pylist()))
+        added = 0 if old is None else pc.sum(pc.invert(pc.is_in(table["item_id"], value_set=old["item_id"].combine_chunks()))).as_py()
         for name in set(table.column_names) - {"item_id", *scores.columns} if added else ():
             entry = info.setdefault(name, {"n_missing": 0, "reasons": {}})
             entry["n_missing"] += added
@@ -268,25 +283,6 @@ def default_judge(task: Task) -> str:
 def _joined(tables: list[pa.Table]) -> pa.Table:
     """Shards as one table; columns that an older version did not write are null."""
     return pa.concat_tables(tables, promote_options="default")
-
-
-class _Questions:
-    """Puts the questions of a run beside the rows of its trace."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        table = directory.read_table("items.parquet", columns=["item_id", "question"])
-        self._ids = table["item_id"].combine_chunks()
-        self._questions = table["question"].combine_chunks()
-
-    def trace(self, table: pa.Table) -> Trace:
-        import pyarrow.compute as pc
-
-        index = table["item_index"].combine_chunks()
-        unique = pc.unique(index)
-        order = unique.take(pc.sort_indices(unique))
-        ids = self._ids.take(order)
-        questions = pc.fill_null(self._questions.take(order), "")
-        return Trace(table, tuple(ids.to_pylist()), tuple(questions.to_pylist()))
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -178,10 +178,11 @@ def headline(truth: Truth, *, level: float, n_boot: int, seed: int) -> dict[str,
 
 def read_truth(run: Run) -> Truth:
     """Grades and known truths of a run, aligned to its graded items."""
-    grades, items = run.grades, run.items
-    grades = grades.unique("item_id", keep="first", maintain_order=True)
-    joined = grades.join(items, on="item_id", how="left", maintain_order="left")
-    ids = tuple(joined["item_id"].to_list())
+    grades = run.grades.select("item_id", "kind", "correct", "refused", "probability")
+    if grades["item_id"].n_unique() < len(grades):
+        grades = grades.unique("item_id", keep="first", maintain_order=True)
+    ids = tuple(grades["item_id"].to_list())
+    joined = grades.hstack(_aligned(run.item_columns(("item_id", "cluster", "truth")), ids).drop("item_id"))
     known = {c.removeprefix("truth_"): _floats(joined[c]) for c in joined.columns if c.startswith("truth_")}
     kind = grades["kind"][0] if len(grades) else "greedy"
     return Truth(
@@ -259,7 +260,10 @@ def _aligned(frame: pl.DataFrame, ids: tuple[str, ...]) -> pl.DataFrame:
     """The rows of these items, in this order; null where there is none."""
     import polars as pl
 
-    return pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).join(frame, on="item_id", how="left", maintain_order="left")
+    wanted = pl.Series("item_id", ids, dtype=pl.String)
+    if len(wanted) == len(frame) and wanted.equals(frame["item_id"]):  # as a rule; a join of a million ids takes 100 MB
+        return frame
+    return pl.DataFrame({"item_id": wanted}).join(frame, on="item_id", how="left", maintain_order="left")
 
 
 def _floats(column: pl.Series) -> Floats:

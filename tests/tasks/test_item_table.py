@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,18 @@ def test_blocks_join_without_a_seam() -> None:
     assert task_hash(Task("t", table)) == task_hash(Task("t", items))
     manifest = {"task": {"name": "t", "grader": "exact"}}
     assert task_from(manifest, items_table(table)).items == items
+
+
+@pytest.mark.parametrize("hashed", [hash, len, lambda text: 0])
+def test_items_are_found_by_their_ids_also_where_hashes_collide(hashed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trueline.tasks.item_table.hash", hashed, raising=False)
+    items = [Item(id=f"q{i}", question=f"{i}?") for i in range(130)]
+    found = ItemTable(items).by_id()
+    assert [found[item.id] for item in items] == items
+    assert len(found) == 130
+    assert "q130" not in found
+    with pytest.raises(KeyError):
+        found["q"]
 
 
 def test_a_repeated_id_is_refused() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``trueline`` with the given arguments (default: those of the process) and exit."""
+    import os
     import sys
 
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keep what was freed: 150 MB in a run of a million items
     from trueline.cli.app import app
 
     given = list(sys.argv[1:] if arguments is None else arguments)
