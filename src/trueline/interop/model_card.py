@@ -98,13 +98,17 @@ def push_model_card(path: str | os.PathLike[str], repo: str) -> str:
     """Push a local card to a model repository of the Hub and return where it went; the token is the environment's (``HF_TOKEN``)."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
 
+    from trueline.models.checkpoints import without_token
+
     card = _load(Path(path))
     try:
         return str(card.push_to_hub(repo, repo_type="model", commit_message="Results measured by trueline"))
     except HFValidationError as error:
         raise InputError(f"{repo!r} is no name of a repository ({error})") from error
     except (LocalTokenNotFoundError, RepositoryNotFoundError, HfHubHTTPError) as error:
-        reason = " ".join(str(error).split())[:200]
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        said = {401: "the token is not known there", 403: "this token may not write there", 404: "there is no such repository"}
+        reason = said.get(status or 0) or without_token(" ".join(str(error).split()))[:200]
         raise TruelineError(f"the card was not pushed to {repo}: {reason}; set HF_TOKEN to a token that may write there") from error
 
 

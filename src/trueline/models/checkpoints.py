@@ -177,7 +177,7 @@ def hash_processor(processor: Any) -> str:
 
 def _explain(source: str, error: BaseException) -> str:
     """One line: what is wrong with the checkpoint and what to do."""
-    text = " ".join(str(error).split())
+    text = without_token(" ".join(str(error).split()))
     if "trust_remote_code" in text:
         return f"the checkpoint {source!r} runs code of its own; if you trust it, say so in this call: trust_remote_code=True"
     folder = Path(source)
@@ -185,17 +185,29 @@ def _explain(source: str, error: BaseException) -> str:
         return f"the checkpoint {source!r} needs a package that is not installed: {text[:400]}"
     if folder.is_dir() and not (folder / "config.json").is_file():
         return f"the directory {source!r} has no config.json, so it is not a checkpoint of transformers"
-    if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or (isinstance(error, OSError) and "safetensors" in text):
+    if (folder.is_dir() and not list(folder.glob("*.safetensors"))) or (
+        isinstance(error, OSError) and ("safetensors" in text or "pytorch_model.bin" in text)
+    ):
         return (
             f"the checkpoint {source!r} has no usable safetensors weights, and pickles are never loaded; convert it where you trust it: "
             f"AutoModelForCausalLM.from_pretrained(SOURCE, use_safetensors=False).save_pretrained(TARGET) [{text[:200]}]"
         )
-    if not folder.is_dir():
+    if "not a valid git identifier" in text:
+        return f"the hub has {source!r}, but no such revision of it [{text[:200]}]"
+    if not folder.is_dir() and isinstance(error, OSError):
         return (
             f"the model {source!r} is not on this machine and the hub did not give it; "
             f"check the name and the network, or give a directory [{text[:300]}]"
         )
     return f"the checkpoint {source!r} cannot be read: {type(error).__name__}: {text[:400]}"
+
+
+def without_token(text: str) -> str:
+    """A message of the hub without the token that it was asked with."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return text.replace(token, "***") if token else text
 
 
 @contextmanager
