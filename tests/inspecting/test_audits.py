@@ -229,3 +229,43 @@ def test_pair_judging_and_risks_on_a_provider_that_knows_nothing_of_trueline(tmp
 
     log = run_inspect(inspect_audit(audit, "risk"), mock("world:planted-risk", TOP), tmp_path / "logs")
     assert same(audit_document(log), audit(Asked("world:planted-risk", TOP)).document) > 20
+
+
+# -- what is refused, before anything is asked ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("errors", {}, "needs task: give -T task="),
+        ("errors", {"task": "nosuch"}, "unknown task 'nosuch'"),
+        ("errors", {"task": "world:facts", "nboot": 3}, "no setting 'nboot'; did you mean n_boot"),
+        ("errors", {"task": "world:facts", "samples": "many"}, "samples is 'many'; expected int"),
+        ("grey-area", {"task": "world:facts", "n_items": 0}, "n_items is 0"),
+        ("discretion", {"table": "none.csv", "annotators": "human"}, "none.csv"),
+        ("risk", {"table": "anes97"}, "did you mean anes96"),
+        ("classifier", {"table": "t.csv"}, "asks no model"),
+        ("annotators", {}, "trueline audit annotators TABLE"),
+        ("marker-corpus", {}, "trueline audit marker-corpus TEXTS"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(name: str, settings: dict[str, Any], said: str) -> None:
+    from inspect_ai._util.error import PrerequisiteError
+    from inspect_ai._util.registry import registry_lookup
+
+    make: Any = registry_lookup("task", f"trueline/{name}")
+    with pytest.raises(PrerequisiteError) as caught:
+        make(**settings)
+    told = str(caught.value.message).replace(r"\[", "[")
+    assert said in told
+    assert "\n" not in told
+
+
+def test_a_log_without_a_record_and_an_audit_without_one(tmp_path: Path) -> None:
+    from trueline.inspecting.running import document_of
+
+    with pytest.raises(InputError, match="holds no audit's record"):
+        audit_document(Path(__file__).parents[1] / "interop" / "data" / "capitals.eval")
+    with pytest.raises(InputError, match="the audit returned int"):
+        document_of(3)
+    assert document_of({"a": np.array([1.0, math.nan]), "b": -math.inf}) == {"a": [1.0, None], "b": None}
