@@ -249,6 +249,23 @@ def test_notes_group_what_is_undefined() -> None:
     ]
 
 
+def test_notes_cut_long_lists_of_names() -> None:
+    undefined = {"metrics": {"auroc": {"value": None, "reason": "one class only"}}, "n_missing": 0}
+    entries = {f"e{k}": undefined for k in range(20)} | {"fine": {"metrics": {}, "n_missing": 0}}
+    assert notes({"estimators": entries}) == ["AUROC undefined: one class only (e0, e1, e2 and 17 more)"]
+
+
+def test_the_plan_names_each_reason_once_and_fits_80_columns() -> None:
+    shown = run("measure", "law:m", "law:t", "--samples", 5, "--plan")
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    reasons = " ".join(shown.stdout.split())
+    assert reasons.count("it costs further prompts or answers an item") == 1
+    assert "selfcheck_prompt, verbalized_topk" in reasons
+    assert all(line.startswith(("Plan: ", "  ")) for line in lines)
+
+
 def test_mapping_of() -> None:
     assert mapping_of(["question=a=b", "id=x"]) == {"question": "a=b", "id": "x"}
     assert mapping_of(None) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,13 @@ def test_list_and_show(tmp_path: Path) -> None:
     code, text = call("runs", "show", tmp_path / "a", "--json")
     assert code == 0
     assert json.loads(text)["estimators"] == ["sequence_nll", "semantic_entropy"]
-    assert "sequence_nll" in call("runs", "show", tmp_path / "a")[1]
+    shown = call("runs", "show", tmp_path / "a")[1]
+    assert "sequence_nll" in shown
+    assert "temperature 1," in shown
+    assert not set("{}") & set(shown)
+    listed = call("runs", "ls", tmp_path)[1]
+    assert "failed" not in listed  # no run has failures
+    assert not re.search(r"\d\dT\d\d", listed)
     assert call("runs", "ls", tmp_path / "nowhere")[0] == 2
     assert call("runs", "show", tmp_path)[0] == 2
 

@@ -72,7 +72,7 @@ def _print(document: Mapping[str, Any]) -> None:
         table.add_row(plain(_name(entry)), *values, interval(entry, 3), _p(entry["p_adjusted"]))
     console.print(table)
     how = _CORRECTIONS[document["correction"]]
-    counted = f"{how}, {document['n_tests']} tests" if document["correction"] != "none" else how
+    counted = f"{how}, {document['n_tests']} test{'' if document['n_tests'] == 1 else 's'}" if document["correction"] != "none" else how
     console.print(plain(f"first minus second [{100 * document['level']:.4g} % interval]; p: {counted}", "dim"))
     for entry in document["differences"]:
         console.print(plain(f"{_name(entry)}: {entry['conclusion']}"), soft_wrap=True)

@@ -22,6 +22,7 @@ from trueline.cli.terminal import (
     plain,
     print_json,
     print_metrics,
+    print_plan,
     say,
     track,
 )
@@ -128,7 +129,7 @@ def measure(
 
 
 def _show_plan(made: Any, json_: bool = False) -> None:
-    print_json(made.to_json()) if json_ else out().print(plain_lines(str(made)))
+    print_json(made.to_json()) if json_ else print_plan(made)
 
 
 def _engine(name: str, options: list[str] | None) -> Any:
@@ -180,10 +181,3 @@ def _reasons(run: Any) -> str:
     return (first if len(first) <= 200 else first[:197] + "...") + (
         f", and {others} other reasons" if others > 1 else ", and another reason" * others
     )
-
-
-def plain_lines(text: str) -> Any:
-    """Untrusted text of several lines."""
-    from rich.text import Text
-
-    return Text("\n").join(plain(line) for line in text.splitlines())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trueline.cli.terminal import Json, bare_table, out, plain, print_json, say
+from trueline.cli.terminal import Json, bare_table, interval, out, plain, print_json, say
 from trueline.errors import InputError
 
 runs = typer.Typer(help="List, show, remove and compact run directories.", no_args_is_help=True)
+
+#: What `runs show` says beside the summary of a run.
+_DETAILS = ("settings", "counts", "versions", "estimators", "headline")
 
 Where = Annotated[Path, typer.Argument(help="A run directory.", show_default=False)]
 
@@ -33,20 +37,17 @@ def list_runs(
         return
 
     table = bare_table()
-    for heading in ("run", "status", "model", "task", "items", "failed", "MB", "created"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("items", "failed", "MB") else "left")
+    headings = [h for h in ("run", "status", "model", "task", "items", "failed", "MB", "created") if h != "failed" or _any_failed(found)]
+    for heading in headings:
+        table.add_column(
+            heading,
+            overflow="fold",
+            justify="right" if heading in ("items", "failed", "MB") else "left",
+            no_wrap=heading in ("items", "failed", "MB", "created"),
+        )
     for run in found:
-        cells = [
-            run["path"],
-            run["status"],
-            run["model"],
-            run["task"],
-            run["items"],
-            run["failed"],
-            f"{run['bytes'] / 1e6:.1f}",
-            run["created"],
-        ]
-        table.add_row(*(plain("" if cell is None else cell) for cell in cells))
+        cells = {**run, "run": run["path"], "MB": f"{run['bytes'] / 1e6:.1f}", "created": _minute(run["created"])}
+        table.add_row(*(plain("" if cells[h] is None else cells[h]) for h in headings))
     out().print(table) if found else say(f"no runs under {folder}")
 
 
@@ -67,10 +68,11 @@ def show_run(run: Where, json_: Json = False) -> None:
     if json_:
         print_json(shown)
         return
-    for name, value in shown.items():
-        if value is not None:
-            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) and name != "headline" else _text(value)
-            out().print(plain(f"{name:<11}{text}"), soft_wrap=True)
+    shown["created"], shown["size"] = _minute(shown["created"]), f"{shown.pop('bytes') / 1e6:.1f} MB"
+    shown["headline"] = {name: interval(e, 3) for name, e in (shown["headline"] or {}).items()} or None
+    for name in ("path", "status", "model", "task", "items", "failed", "created", "size", *_DETAILS):
+        if shown[name] is not None:
+            out().print(plain(f"{name:<11}{_text(shown[name])}"), soft_wrap=True)
 
 
 @runs.command("rm")
@@ -130,15 +132,23 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
+def _any_failed(found: Sequence[Mapping[str, Any]]) -> bool:
+    return any(run["failed"] for run in found)
+
+
+def _minute(created: str | None) -> str | None:
+    """The time of a manifest to the minute: 2026-11-24 16:25."""
+    return None if created is None else created[:16].replace("T", " ")
+
+
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _text(value: Any) -> str:
+    """Nested settings and lists in one line; what is empty is left out."""
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_text, value))
     if isinstance(value, dict):
-        return "; ".join(
-            f"{k} {v.get('value')} [{v.get('low')}, {v.get('high')}]" if isinstance(v, dict) else f"{k} {v}" for k, v in value.items()
-        )
-    return str(value)
+        return ", ".join(_text(v) if isinstance(v, dict) else f"{k} {_text(v)}" for k, v in value.items() if v not in ([], {}, None))
+    return f"{value:g}" if isinstance(value, float) else str(value)

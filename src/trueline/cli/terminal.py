@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from trueline.capture.planner import Plan
+
 EXIT_GATE, EXIT_USAGE, EXIT_FAILED_ITEMS = 1, 2, 3
 
 #: Heading and meaning of the metrics that tables show.
@@ -240,6 +242,19 @@ def annotator_lines(summary: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
+def print_plan(plan: Plan) -> None:
+    """A plan on standard output: labels stand out, and what is left out has one line a reason."""
+    import textwrap
+
+    console = out()
+    lines = [line for line in str(plan).splitlines() if not line.startswith("  left out")]
+    lines += [f"  left out   {line.removeprefix('left out ')}" for line in left_out_lines(plan.left_out)]
+    for line in map(clean, lines):
+        hang = " " * (13 if line.startswith("  ") else 2)  # under the words, not under the label
+        for part in textwrap.wrap(line, console.width, subsequent_indent=hang, break_on_hyphens=False):
+            console.print(plain(part), soft_wrap=True)
+
+
 def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
     """One line a reason, with the names it holds for."""
     by_reason: dict[str, list[str]] = {}
@@ -265,5 +280,10 @@ def notes(document: Mapping[str, Any]) -> list[str]:
                 lines.append(line)
     total = len(document["estimators"])
     for reason, estimators in undefined.items():
-        lines.append(f"{reason} ({'all estimators' if len(estimators) == total else ', '.join(estimators)})")
+        lines.append(f"{reason} ({'all estimators' if len(estimators) == total else some(estimators)})")
     return lines
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """A list of names, cut where it is long."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
