@@ -130,3 +130,12 @@ def test_a_place_that_is_none_is_one_clear_line(saved: Path) -> None:
     for device_map in ("nowhere", {"": "cuda:77"}):
         with pytest.raises(ModelError, match=str(saved)):
             load_model(f"hf:{saved}", device_map=device_map)
+
+
+def test_a_mixture_of_experts_runs_in_float64(make_model: MakeModel, tmp_path: Path) -> None:
+    model = make_model("mixtral")
+    model.model.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    expected, found = (tokens_and_logprobs(answers(load_model(f"hf:{tmp_path}", dtype=dtype))) for dtype in ("float32", "float64"))
+    assert found[0] == expected[0]
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-5, rtol=0)

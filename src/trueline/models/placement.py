@@ -48,6 +48,8 @@ def place(
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_cpu = where.startswith("cpu") and (device_map is None or not torch.cuda.is_available())
     arguments: dict[str, Any] = {"dtype": _dtype(dtype, on_cpu=on_cpu)}
+    if arguments["dtype"] == torch.float64:  # the fast product of mixtures of experts takes no float64
+        arguments["experts_implementation"] = "eager"
     if attn_implementation is not None:
         arguments["attn_implementation"] = attn_implementation
     if quantisation is not None:
