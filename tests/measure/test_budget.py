@@ -103,7 +103,7 @@ def test_servers_have_no_budget_of_seconds() -> None:
     from trueline.models.server.probing import Capabilities
 
     model = load("m", base_url="http://127.0.0.1:9/v1")
-    model._seen = Capabilities("chat", True, True, 20, True, "max_tokens")
+    model._seen = Capabilities("chat", True, True, 20, True)
     with pytest.raises(InputError, match="give calls=N"):
         tl.plan(model, make_task(2), budget="seconds=5")
     assert tl.plan(model, make_task(2), budget="calls=1").n_samples == 0

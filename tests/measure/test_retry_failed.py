@@ -30,7 +30,7 @@ from trueline.traces.compaction import compact
 from trueline.traces.rundir import RunDirectory
 
 #: What the stub can do.
-SEEN = Capabilities(route="chat", several=True, logprobs=True, top_logprobs=20, seed=True, length_field="max_tokens")
+SEEN = Capabilities(route="chat", several=True, logprobs=True, top_logprobs=20, seed=True)
 ESTIMATORS = ["sequence_nll", "semantic_entropy", "p_true", "verbalized_2s", "topk_margin", "selfcheck_prompt"]
 
 

@@ -22,7 +22,19 @@ from trueline.traces.rundir import RunDirectory
 
 NAME = "stub"
 ESTIMATORS = ["sequence_nll", "semantic_entropy", "p_true", "verbalized_2s", "topk_margin"]
-FAULTS = {"429": 0.08, "500": 0.05, "503": 0.03, "408": 0.02, "truncated": 0.05, "reset": 0.05, "slow": 0.02, "html": 0.02, "bytes": 0.02}
+FAULTS = {
+    "429": 0.08,
+    "500": 0.05,
+    "503": 0.03,
+    "408": 0.02,
+    "truncated": 0.05,
+    "reset": 0.05,
+    "slow": 0.02,
+    "html": 0.02,
+    "bytes": 0.02,
+    "provider": 0.02,
+    "broken_choice": 0.02,
+}
 
 
 def ask(url: str, task: str, out: Path, **options: Any) -> tl.Run:
@@ -39,7 +51,7 @@ def test_failures_change_nothing_and_nothing_is_paid_twice(tmp_path: Path) -> No
         stats = stub.stats()
     assert repr(content(tmp_path / "run")) == repr(content(tmp_path / "quiet"))
     assert stats["repeated"] == 0
-    assert stats["distinct"] == 1 + 150 * 4
+    assert stats["distinct"] == 3 + 150 * 4  # the first questions
     assert all(stats["statuses"].get(kind, 0) > 0 for kind in FAULTS)
     assert run.manifest["status"] == "complete"
     assert run.manifest["counts"]["failed"] == 0
@@ -81,7 +93,7 @@ def test_the_plan_says_what_falls_away_before_anything_is_paid(config: dict[str,
         plan = tl.plan("openai:stub", questions(tmp_path, 50), model_options={"base_url": stub.url})
         assert gone in plan.left_out
         assert "semantic_entropy_discrete" in plan.estimators
-        assert stub.stats()["answered"] == 1  # one question; refusals cost nothing
+        assert stub.stats()["answered"] == 2  # a sampled and a greedy answer; refusals cost nothing
         with pytest.raises(InputError, match="cannot be served"):
             tl.plan("openai:stub", questions(tmp_path, 50), [gone], model_options={"base_url": stub.url})
 

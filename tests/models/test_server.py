@@ -158,7 +158,7 @@ def test_a_body_carries_only_what_is_not_neutral() -> None:
         "temperature": 0.0,
         "messages": [{"role": "user", "content": PROMPT.text}],
     }
-    body = request_body("m", "completions", dataclasses.replace(CALL, n=3, seed=5, stop=("\n",), top_p=0.9, top_k=7))
+    body = request_body("m", "completions", dataclasses.replace(CALL, n=3, seed=5, stop=("\n",), temperature=0.7, top_p=0.9, top_k=7))
     assert body["prompt"] == PROMPT.text
     assert body["logprobs"] == 2
     assert body["extra_body"] == {"top_k": 7}
@@ -190,6 +190,147 @@ def test_one_question_tells_what_a_server_can_do(config: dict[str, Any], expecte
     with serve(**config) as stub:
         seen = load_model("openai:stub", base_url=stub.url).seen  # type: ignore[attr-defined]
     assert (seen.route, seen.several, seen.logprobs, seen.top_logprobs, seen.seed) == expected
+
+
+ALL_OFF = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, ALL_OFF),
+        ({"refuses": {"top_k=0": "top_k must be -1 (disable), or at least 1, got 0."}}, {**ALL_OFF, "top_k": -1}),  # older vLLM
+        ({"refuses": {"min_p": "Unrecognized request argument supplied: min_p"}}, {"top_k": 0, "repetition_penalty": 1.0}),
+        ({"refuses": {name: f"Unexpected fields in the request: {{'{name}'}}" for name in ALL_OFF}}, {}),  # transformers serve
+        ({"refuses": {"top_k": "bad request"}}, {}),  # a refusal that names nothing
+        ({"refuses": {"n": "bad request"}}, ALL_OFF),  # left out on a wrong guess, and put back
+    ],
+)
+def test_what_turns_a_servers_own_truncation_off_is_sent_where_it_is_taken(config: dict[str, Any], expected: dict[str, float]) -> None:
+    with serve(**config) as stub:
+        seen = load_model("openai:stub", base_url=stub.url).seen  # type: ignore[attr-defined]
+    assert dict(seen.dialect.neutral) == expected
+    assert (seen.logprobs, seen.top_logprobs, seen.several) == (True, 20, "n" not in config.get("refuses", {}))
+
+
+ONLY_ONE = "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is supported."
+NONE_AT_ALL = "Unsupported parameter: 'temperature' is not supported with this model."
+
+
+@pytest.mark.parametrize("refuses", [{"temperature=0.0": ONLY_ONE}, {"temperature": NONE_AT_ALL}])
+def test_a_model_that_takes_no_temperature_has_samples_and_no_greedy_answer(refuses: dict[str, str]) -> None:
+    with serve(refuses=refuses) as stub:
+        model = load_model("openai:stub", base_url=stub.url)
+        assert model.capabilities == {"samples", "chat", "logprobs", "topk", "score"}
+        result = model.generate([GenerationRequest(PROMPT, greedy=False, sample_seeds=(1, 2, 3))], GenerationSettings(max_new_tokens=8))[0]
+        assert result.error is None
+        assert len(result.samples) == 3
+        with pytest.raises(ModelError, match="does not take temperature 0"):
+            model.generate([GenerationRequest(PROMPT)], GenerationSettings(max_new_tokens=8))
+
+
+def test_logprobs_that_are_kept_back_are_a_capability_and_no_wrong_key() -> None:
+    words = "You are not allowed to request logprobs from this model"
+    with serve(refuses={"logprobs": words}, refusal_status=403) as stub:
+        seen = load_model("openai:stub", base_url=stub.url).seen  # type: ignore[attr-defined]
+    assert (seen.logprobs, seen.several) == (False, True)
+
+
+def test_a_limit_of_logprobs_lowers_the_alternatives_and_keeps_the_logprobs() -> None:
+    words = "Requested sample logprobs of 20, which is greater than max allowed: 5 (parameter=logprobs, value=20)"
+    with serve(refuses={"top_logprobs=20": words}) as stub:
+        seen = load_model("openai:stub", base_url=stub.url).seen  # type: ignore[attr-defined]
+    assert (seen.logprobs, seen.top_logprobs) == (True, 5)
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_logprobs_in_the_form_of_the_other_route(api: str) -> None:
+    with serve(swapped=True) as swapped, serve() as plain:
+        found = []
+        for stub in (swapped, plain):
+            model = load_model("openai:stub", base_url=stub.url, api=api)
+            columns = frozenset({"topk", "topk_texts"})
+            made = model.generate([GenerationRequest(PROMPT)], GenerationSettings(max_new_tokens=8, greedy_columns=columns))[0].greedy
+            assert made is not None
+            assert made.token_logprobs is not None
+            found.append((made.token_texts, made.token_logprobs.tolist(), made.topk_texts))
+    assert found[0] == found[1]
+
+
+def test_logprobs_that_come_only_with_alternatives() -> None:
+    with serve(needs_top=True) as stub:
+        model = load_model("openai:stub", base_url=stub.url)
+        assert model.seen.least == 1  # type: ignore[attr-defined]
+        result = model.generate([GenerationRequest(PROMPT, sample_seeds=(1,))], GenerationSettings(max_new_tokens=8))[0]
+    assert result.samples[0].token_logprobs is not None
+
+
+@pytest.mark.parametrize("config", [{"most_n": 4}, {"n": False}, {"n": "refused"}, {}])
+def test_samples_come_in_as_many_calls_as_the_server_needs(config: dict[str, Any]) -> None:
+    with serve(**config) as stub:
+        model = load_model("openai:stub", base_url=stub.url)
+        results = model.generate([GenerationRequest(PROMPT, sample_seeds=tuple(range(7)))] * 3, GenerationSettings(max_new_tokens=8))
+        asked = stub.stats()["distinct"]
+    assert [(r.error, len(r.samples)) for r in results] == [(None, 7)] * 3
+    if config == {"most_n": 4}:
+        assert asked == 2 + 1 + 3  # the first questions, one for the limit, and greedy beside 4 + 3 samples
+
+
+def test_a_server_that_ignores_the_temperature_is_told_in_the_plan() -> None:
+    with serve(frozen=True) as stub, serve() as other:
+        assert "all the same" in load_model("openai:stub", base_url=stub.url).decoding  # type: ignore[attr-defined]
+        assert load_model("openai:stub", base_url=other.url).decoding is None  # type: ignore[attr-defined]
+
+
+def test_completions_are_tried_where_chat_fails_in_any_way() -> None:
+    words = "As of transformers v4.44, default chat template is no longer allowed"
+    with serve(refuses={"messages": words}) as stub:
+        assert load_model("openai:stub", base_url=stub.url).seen.route == "completions"  # type: ignore[attr-defined]
+        with pytest.raises(ModelError, match="default chat template"):
+            _ = load_model("openai:stub", base_url=stub.url, api="chat").seen  # type: ignore[attr-defined]
+
+
+def test_space_before_the_body_is_no_matter() -> None:
+    with serve(lead="\n\n  \n") as stub:
+        made = load_model("openai:stub", base_url=stub.url).generate([GenerationRequest(PROMPT)], GenerationSettings(max_new_tokens=8))
+    assert made[0].greedy is not None
+
+
+def test_characters_that_span_tokens_are_read_from_their_bytes() -> None:
+    text = "né"
+    rows = [{**entry("n\\xc3", -0.1), "bytes": [110, 0xC3]}, {**entry("\\xa9", -0.2), "bytes": [0xA9]}, {**entry("", -0.3), "bytes": []}]
+    made = only(
+        read_reply(chat({"content": text, "reasoning": "Hm."}, {"content": [entry("Hm.", -1.0) | {"bytes": [72]}, *rows]}), CALL, "chat")
+    )
+    assert made.token_texts == ["n", "é", ""]
+    np.testing.assert_array_equal(made.token_logprobs, [-0.1, -0.2, -0.3])  # the token that ends the answer is one of its own
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "said"),
+    [
+        (402, {"error": {"message": "Insufficient Balance"}}, ModelError, "no credit left"),
+        (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, ModelError, "no credit left"),
+        (200, {"error": {"message": "Insufficient credits", "code": 402}}, ModelError, "no credit left"),
+        (403, {"error": {"message": "Country not supported"}}, ModelError, "refuses the key"),
+        (403, {"error": {"message": "Your input was flagged", "code": 403}}, Refused, "flagged"),
+        (400, {"error": {"message": "Filtered", "code": "content_filter"}}, Refused, "content_filter"),
+        (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Refused, "given up.*529: Overloaded"),
+        (200, {"error": {"message": "Provider returned error", "code": 502}}, Refused, "given up.*502: Provider returned error"),
+        (200, {"error": "model is loading"}, Refused, "given up.*model is loading"),
+        (422, {"detail": [{"loc": ["body", "n"], "msg": "extra"}]}, Refused, "body.*n"),
+    ],
+)
+def test_what_vendors_say_when_they_do_not_answer(status: int, body: Any, error: type[Exception], said: str) -> None:
+    async def ask(url: str) -> None:
+        transport = Transport(ServerOptions(url, "none", retries=1, backoff=0.01))
+        try:
+            await transport.post("chat", {"model": "stub", "messages": []})
+        finally:
+            await transport.close()
+
+    with serve(status=status, body=json.dumps(body)) as stub, pytest.raises(error, match=said):
+        asyncio.run(ask(stub.url))
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,11 @@ WORDS = ("Kelby", "Marlo", "Tansy", "Orrin", "Vesper", "Quill")
 
 class Stub:
     """``config`` keys: key, models, n (bool), seed (bool), top_logprobs (most), logprobs (bool), chat (bool), reasoning (bool), delay (s),
-    fail {kind: rate}, size (bytes of every answer), body (fixed bytes as text with its content type: the answer to everything), status
-    (of the two before), choice (fields laid over each choice), named {model: keys that hold for it alone}, about (a text: size, body and
-    choice hold only for prompts with it), tls [certificate, key]."""
+    fail {kind: rate}, refuses {field: words} (400; ``top_k=0``: only that value), most_n, needs_top
+    (no log-probs without alternatives), frozen (one answer whatever the temperature), swapped (log-probs in the form of the other route),
+    lead (text before every body), refusal_status, size (bytes of every answer), body (fixed bytes as text with its content type: the answer
+    to everything), status (of the two before), choice (fields laid over each choice), named {model: keys that hold for it alone}, about
+    (a text: size, body and choice hold only for prompts with it), tls [certificate, key]."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"n": True, "seed": True, "top_logprobs": 20, "logprobs": True, "chat": True, "models": ["stub"], **config}
@@ -82,7 +84,7 @@ class Stub:
         if config.get("about", "") not in str(body.get("messages") or body.get("prompt")):
             config = {key: value for key, value in config.items() if key not in ("size", "body", "choice", "status")}
         if refusal := self._unsupported(body):
-            return self._error(400, refusal)
+            return self._error(config.get("refusal_status", 400), refusal)
         status = config.get("status", 200)
         if "body" in config:
             return web.Response(
@@ -99,7 +101,7 @@ class Stub:
             return await self._fail(kind, request, reply)
         self.statuses["200"] += 1
         self.answered[name] += 1
-        return web.Response(body=reply, content_type="application/json")
+        return web.Response(body=config.get("lead", "").encode() + reply, content_type="application/json")
 
     def _unsupported(self, body: dict[str, Any]) -> str | None:
         config = self.config
@@ -108,6 +110,12 @@ class Stub:
             return "'n' must be 1"
         if top > config["top_logprobs"]:
             return f"top_logprobs must be at most {config['top_logprobs']}"
+        if body.get("n", 1) > config.get("most_n", 128):
+            return f"Field 'n': Value must be between 1 <= value <= {config['most_n']}, but got {body['n']}"
+        for field, words in config.get("refuses", {}).items():
+            name, _, value = field.partition("=")
+            if name in body and value in ("", str(body[name])):
+                return str(words)
         if "seed" in body and not config["seed"]:
             return "unknown parameter: 'seed'"
         if config.get("length_field") and "max_tokens" in body:
@@ -130,6 +138,11 @@ class Stub:
             return self._error(int(kind), "planned failure", headers=headers, count=False)
         if kind == "truncated":
             return web.Response(body=reply[: len(reply) // 2], content_type="application/json")
+        if kind == "provider":  # a router's way to say that the server behind it failed
+            return web.json_response({"id": "1", "error": {"message": "Provider returned error", "code": 502}})
+        if kind == "broken_choice":
+            broken = {"index": 0, "message": {"content": "Kel"}, "finish_reason": "error", "error": {"code": 502, "message": "cut"}}
+            return web.json_response({"choices": [broken]})
         if kind == "html":
             return web.Response(body=b"<html>busy</html>", content_type="text/html")
         if kind == "bytes":
@@ -164,7 +177,7 @@ def reply_to(body: dict[str, Any], chat: bool, config: dict[str, Any]) -> dict[s
 
 
 def _choice(body: dict[str, Any], chat: bool, config: dict[str, Any], prompt: str, k: int) -> dict[str, Any]:
-    seed = f"{prompt}/{body.get('seed')}/{body['temperature']}/{k}"
+    seed = prompt if config.get("frozen") else f"{prompt}/{body.get('seed')}/{body.get('temperature')}/{k}"
     draw = hashlib.blake2b(seed.encode(), digest_size=8).digest()
     word = "A" if "(A) True" in prompt else WORDS[draw[0] % len(WORDS)]
     text = "Probability: 80%" if "probability" in prompt.lower() else word
@@ -179,19 +192,20 @@ def _choice(body: dict[str, Any], chat: bool, config: dict[str, Any], prompt: st
         }
         for i, t in enumerate(tokens)
     ]
-    wanted = config["logprobs"] and body.get("logprobs")
+    wanted = config["logprobs"] and body.get("logprobs") and (top or not config.get("needs_top"))
+    rows = {
+        "tokens": tokens,
+        "token_logprobs": [e["logprob"] for e in entries],
+        "top_logprobs": [{a["token"]: a["logprob"] for a in e["top_logprobs"]} for e in entries],
+    }
+    logprobs = ({"content": entries} if chat is not bool(config.get("swapped")) else rows) if wanted else None
     if chat:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(tokens), "refusal": None}
         if config.get("reasoning"):
             message["reasoning_content"] = "I recall it."
-        choice = {"index": k, "message": message, "finish_reason": "stop", "logprobs": {"content": entries} if wanted else None}
+        choice = {"index": k, "message": message, "finish_reason": "stop", "logprobs": logprobs}
     else:
-        rows = {
-            "tokens": tokens,
-            "token_logprobs": [e["logprob"] for e in entries],
-            "top_logprobs": [{a["token"]: a["logprob"] for a in e["top_logprobs"]} for e in entries],
-        }
-        choice = {"index": k, "text": "".join(tokens), "finish_reason": "stop", "logprobs": rows if wanted else None}
+        choice = {"index": k, "text": "".join(tokens), "finish_reason": "stop", "logprobs": logprobs}
     return {**choice, **config.get("choice", {})}
 
 

@@ -62,11 +62,8 @@ class Questions:
 
     async def _answers(self, ask: Ask, item: Item, kept: Rows) -> list[Row]:
         seeds = tuple(draw_seed(self.seed, item.id, draw) for draw in range(self.plan.n_samples))
-        calls = [
-            part
-            for name, call in self.session.calls(GenerationRequest(answer_prompt(item, self.task), sample_seeds=seeds), self.settings)
-            for part in _missing(name, call, seeds, kept)
-        ]
+        request = GenerationRequest(answer_prompt(item, self.task), greedy=self.plan.greedy, sample_seeds=seeds)
+        calls = [part for name, call in await self.session.calls(request, self.settings) for part in _missing(name, call, seeds, kept)]
         replies = await asyncio.gather(*(ask(name, call) for name, call, _ in calls))
         found: dict[tuple[str, int], Row] = {key: row for key, row in kept.items() if key[0] in ("greedy", "sample")}
         for (name, call, draws), reply in zip(calls, replies, strict=True):

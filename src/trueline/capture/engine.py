@@ -99,10 +99,8 @@ def capture_items(
     """
     splitter = load_splitter(plan.reasoning)
     settings = settings_of(task, plan, splitter, batch_size)
-    requests = [
-        GenerationRequest(answer_prompt(item, task), sample_seeds=tuple(draw_seed(seed, item.id, draw) for draw in range(plan.n_samples)))
-        for item in items
-    ]
+    seeds = [tuple(draw_seed(seed, item.id, draw) for draw in range(plan.n_samples)) for item in items]
+    requests = [GenerationRequest(answer_prompt(item, task), plan.greedy, drawn) for item, drawn in zip(items, seeds, strict=True)]
     results = [separated(result, splitter) for result in model.generate(requests, settings)]
     probes: dict[str, list[list[dict[str, Any]]]] = {}
     for name in sorted(plan.needs.probes - set(PERTURBATIONS)):
@@ -117,7 +115,7 @@ def capture_items(
     rows: list[dict[str, Any]] = []
     for k, (item, request, result) in enumerate(zip(items, requests, results, strict=True)):
         key = {"item_id": item.id, "item_index": k if indices is None else indices[k]}
-        rows.append({**key, **_greedy_row(result)})
+        rows += [{**key, **_greedy_row(result)}] * plan.greedy
         rows += [{**key, **row} for row in _sample_rows(request, result, plan)]
         rows += [{**key, "kind": name, "draw": d, **reply} for name, replies in probes.items() for d, reply in enumerate(replies[k])]
     return table_of(rows)

@@ -49,6 +49,12 @@ class Needs:
     alternatives: int = 0
     whole: frozenset[str] = frozenset()
 
+    @property
+    def about_greedy(self) -> bool:
+        """True where something is asked about the greedy answer, and samples alone will not do."""
+        about = {"greedy_samples", "sentences", "alternatives", "greedy_tokens"}
+        return bool(self.greedy or self.probes or about & (self.equivalence | self.similarity))
+
     def __or__(self, other: Needs) -> Needs:
         return Needs(
             self.greedy | other.greedy,

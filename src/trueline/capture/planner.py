@@ -40,7 +40,8 @@ class Plan:
     judge, similarity: what judges and compares texts, or None when no estimator wants it. shape: layers, heads and width of a white box.
     budget: the limit that chose the estimators, if one did.
     reasoning: how it is told from the answer (see ``tasks.thinking.load_splitter``).
-    decoding: how answers are decoded, where the rows of a prompt cannot share a cache.
+    decoding: what is unusual in how answers are decoded, such as that the rows of a prompt cannot share a cache.
+    greedy: a greedy answer is taken of each item; False where the model gives none.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Plan:
     budget: str | None = None
     reasoning: str = "auto"
     decoding: str | None = None
+    greedy: bool = True
 
     @property
     def greedy_columns(self) -> frozenset[str]:
@@ -106,7 +108,7 @@ class Plan:
     def calls(self) -> dict[str, int]:
         """Model calls by kind; ``judged_pairs`` is the most there can be (equal texts are judged once)."""
         n, m = self.n_items, self.n_samples
-        calls = {"prompts": n, "greedy_decodes": n, "sampled_decodes": n * m}
+        calls = {"prompts": n, "greedy_decodes": n * self.greedy, "sampled_decodes": n * m}
         for probe in sorted(self.needs.probes - set(PERTURBATIONS)):
             if probe == "selfcheck_prompt":
                 calls["probe_selfcheck_prompt_a_sentence"] = n * m
@@ -130,7 +132,7 @@ class Plan:
                 calls["judged_swaps_a_token"] = n * 2 * (self.top_k_alternatives - 1)
         if self.similarity and self.similarity != "char3":
             calls |= self._compared
-        return calls
+        return {name: count for name, count in calls.items() if count or name != "greedy_decodes"}
 
     @property
     def _compared(self) -> dict[str, int]:
@@ -152,6 +154,7 @@ class Plan:
             "samples": self.n_samples,
             "top_k_alternatives": self.top_k_alternatives if "topk" in self.greedy_columns | self.sample_columns else 0,
             "hidden_depths": list(self.hidden_depths),
+            **({} if self.greedy else {"greedy": False}),
             # runs made before there was a choice go on
             **({"n_alternatives": n} if self.perturbations and (n := self.n_alternatives) != N_ALTERNATIVES else {}),
         }
@@ -231,7 +234,9 @@ def make_plan(
         left_out |= unfitted
         left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & BY_NAME and name not in left_out}
     served = {name: need for name, need in needs.items() if name not in left_out}
-    total = union(served.values())
+    total, greedy = union(served.values()), "greedy" in capabilities
+    if not greedy and not n_samples:
+        raise InputError("the model gives no greedy answer (its server refuses temperature 0): take samples")
     left_out |= unfitted
     return Plan(
         model=model,
@@ -240,7 +245,8 @@ def make_plan(
         estimators=tuple(name for name in served if name not in unfitted),
         left_out=left_out,
         needs=total,
-        n_samples=n_samples if total.samples else 0,
+        n_samples=n_samples if total.samples or not greedy else 0,
+        greedy=greedy,
         law=law,
         max_new_tokens=max_new_tokens,
         judge=judge if total.equivalence else None,
@@ -259,11 +265,13 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
     if need.samples > n_samples:
         return f"it needs at least {need.samples} samples an item, the run takes {n_samples}"
     columns = need.greedy | need.sample_columns
+    if need.about_greedy and "greedy" not in capabilities:
+        return "the model gives no greedy answer (its server refuses temperature 0)"
     if "token_logprobs" in columns and "logprobs" not in capabilities:
         return "the model gives no log-probs"
-    if columns & (set(TOKEN_STATS) - (_TOP_TWO if "topk" in capabilities else set())) and "token_stats" not in capabilities:
+    if columns & (set(TOKEN_STATS) - _TOP_TWO) and "token_stats" not in capabilities:
         return "it needs the whole next-token law, which this model does not show"
-    if any(c.startswith("topk") for c in columns) and "topk" not in capabilities:
+    if _wants_alternatives(columns, capabilities) and "topk" not in capabilities:
         return "the model gives no alternatives to its tokens"
     if "prior_logprobs" in columns and "prior" not in capabilities:
         return "the model cannot score an answer without its prompt (it has no token that starts a text)"
@@ -281,6 +289,10 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
             f"top-k {law.top_k} is another one"
         )
     return None
+
+
+def _wants_alternatives(columns: frozenset[str], capabilities: frozenset[str]) -> bool:
+    return any(c.startswith("topk") for c in columns) or ("token_stats" not in capabilities and bool(columns & _TOP_TWO))
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:

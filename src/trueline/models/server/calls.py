@@ -34,6 +34,25 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How a server wants its requests put, where servers differ.
+
+    length_field: its name for the limit of tokens. temperature: it takes one; without, only temperature 1 can be asked for, by leaving
+    it out. top_p: it takes one. neutral: settings beyond the protocol with the value that turns them off (``top_k``, ``min_p``,
+    ``repetition_penalty``). Many servers truncate by defaults of their own, or of the checkpoint, unless each is named.
+    """
+
+    length_field: str = "max_tokens"
+    temperature: bool = True
+    top_p: bool = True
+    neutral: tuple[tuple[str, float], ...] = ()
+
+
+#: The protocol as it is written down.
+PLAIN = Dialect()
+
+
+@dataclass(frozen=True)
 class Usage:
     """Tokens that were paid for."""
 

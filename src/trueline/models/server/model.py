@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from trueline.errors import InputError
+from trueline.errors import InputError, ModelError
 from trueline.models.base import Generation, GenerationRequest, GenerationSettings, OptionScores, Prompt, RequestResult
 from trueline.models.server.calls import Call, Price, Reply, ServerOptions, Usage, read_key, shown_url
-from trueline.models.server.probing import Capabilities, probe
+from trueline.models.server.probing import Capabilities, most_samples, probe
 from trueline.models.server.replies import read_reply, request_body
 from trueline.models.server.transport import Refused, Transport
 
 T = TypeVar("T")
 
+#: Shown with the plan.
+SAME_ANSWERS = "the server's answers to one question at temperature 2 were all the same: if it ignores temperature, samples tell nothing"
 #: Why a question with fixed options has no answer although the server replied.
 NO_OPTION_LISTED = "none of the options is among the alternatives that the server lists"
 
@@ -92,10 +94,15 @@ class ServerModel:
     def capabilities(self) -> frozenset[str]:
         """Names from ``Model.capabilities``; asks the server once."""
         seen = self.seen
-        found = {"greedy", "samples"} | ({"chat"} if seen.route == "chat" else set())
+        found = {"samples"} | ({"greedy"} if seen.greedy else set()) | ({"chat"} if seen.route == "chat" else set())
         found |= {"logprobs"} if seen.logprobs else set()
-        found |= {"topk", "score"} if seen.top_logprobs else set()
+        found |= {"topk", "score"} if seen.top_logprobs > 1 else set()
         return frozenset(found)
+
+    @property
+    def decoding(self) -> str | None:
+        """What a reader of the plan must know about how the server decodes, if anything."""
+        return None if self.seen.varied else SAME_ANSWERS
 
     def fingerprint(self) -> Mapping[str, object]:
         """Server and model name: a server does not show its weights."""
@@ -148,13 +155,15 @@ class Session:
         self.model = model
         self.transport = transport
         self.seen = seen
+        self._most: dict[int, int] = {}  # samples wanted -> samples a call
+        self._finding = asyncio.Lock()
 
     async def ask(self, call: Call) -> Reply:
         """One request. Raises ``ModelError`` when no request can succeed; a request that fails alone is a reply with ``error``."""
         call = self.fitted(call)
         try:
             document, body = await self.transport.post(
-                self.seen.route, request_body(self.model.name, self.seen.route, call, length_field=self.seen.length_field)
+                self.seen.route, request_body(self.model.name, self.seen.route, call, self.seen.dialect)
             )
         except Refused as refused:
             return Reply(error=str(refused))
@@ -167,18 +176,33 @@ class Session:
         return read_reply(document, self.fitted(call), self.seen.route)
 
     def fitted(self, call: Call) -> Call:
-        """The call without what the server does not take."""
+        """The call without what the server does not take.
+
+        Raises ``ModelError`` for a temperature that it refuses: another one would be another law.
+        """
+        if not (self.seen.greedy if call.temperature == 0 else self.seen.dialect.temperature or call.temperature == 1):
+            raise ModelError(f"the server does not take temperature {call.temperature:g} for {self.model.uri}")
         return dataclasses.replace(
             call,
             logprobs=call.logprobs and self.seen.logprobs,
-            top_logprobs=min(call.top_logprobs, self.seen.top_logprobs),
+            top_logprobs=min(max(call.top_logprobs, self.seen.least), self.seen.top_logprobs) if call.logprobs else 0,
             seed=call.seed if self.seen.seed else None,
         )
 
-    def calls(self, request: GenerationRequest, settings: GenerationSettings) -> list[tuple[str, Call]]:
+    async def _at_once(self, wanted: int) -> int:
+        """How many samples one call may bring; the server is asked once."""
+        if not self.seen.several:
+            return 1
+        async with self._finding:
+            if wanted not in self._most:
+                self._most[wanted] = await most_samples(self.transport, self.model.name, self.seen, wanted)
+        return self._most[wanted]
+
+    async def calls(self, request: GenerationRequest, settings: GenerationSettings) -> list[tuple[str, Call]]:
         """The calls of one request, each with its name: ``greedy``, and ``sample:DRAW`` for the draws from DRAW on.
 
-        With ``n`` the samples come in one call under the first draw's seed; without, each draw has a call and its seed.
+        With ``n`` the samples come in as few calls as the server allows, each under its first draw's seed; without, each draw has a call
+        and its seed.
         """
         shared = {"prompt": request.prompt, "max_tokens": settings.max_new_tokens, "stop": settings.stop, "logprobs": True}
         calls = []
@@ -188,15 +212,15 @@ class Session:
         drawn = {"temperature": law.temperature, "top_p": law.top_p, "top_k": law.top_k, **shared}
         drawn["top_logprobs"] = alternatives(settings, settings.sample_columns)
         seeds = [seed % 2**31 for seed in request.sample_seeds]  # servers keep seeds in 32 bits
-        if seeds and self.seen.several:
-            calls.append(("sample:0", Call(n=len(seeds), seed=seeds[0], **drawn)))  # type: ignore[arg-type]
-        else:
-            calls += [(f"sample:{draw}", Call(seed=seed, **drawn)) for draw, seed in enumerate(seeds)]  # type: ignore[arg-type]
+        most = await self._at_once(len(seeds)) if len(seeds) > 1 else 1
+        for first in range(0, len(seeds), most):
+            n = min(most, len(seeds) - first)
+            calls.append((f"sample:{first}", Call(n=n, seed=seeds[first], **drawn)))  # type: ignore[arg-type]
         return calls
 
     async def generate(self, request: GenerationRequest, settings: GenerationSettings) -> RequestResult:
         """All generations of one request."""
-        calls = self.calls(request, settings)
+        calls = await self.calls(request, settings)
         replies = await asyncio.gather(*(self.ask(call) for _, call in calls))
         return assemble({name: reply for (name, _), reply in zip(calls, replies, strict=True)})
 

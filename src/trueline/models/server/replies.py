@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,20 +12,23 @@ import numpy as np
 
 from trueline.errors import InputError
 from trueline.models.base import Generation, Prompt
-from trueline.models.server.calls import Call, Reply, Usage
+from trueline.models.server.calls import PLAIN, Call, Dialect, Reply, Usage
 
 #: How far above 0 a log-prob may lie by rounding.
 _ROUNDING = 1e-6
 
 
-def request_body(model: str, route: str, call: Call, *, length_field: str = "max_tokens") -> dict[str, Any]:
-    """The request of ``call`` in the protocol's words; settings at their neutral value are left out.
+def request_body(model: str, route: str, call: Call, dialect: Dialect = PLAIN) -> dict[str, Any]:
+    """The request of ``call`` in the protocol's words and the server's dialect.
 
+    The whole sampling law is spelt out, neutral settings too: what is left out, many servers fill in with a truncation of their own.
     Raises ``InputError`` for a prompt with images, which servers are not asked with.
     """
     if call.prompt.images:
         raise InputError("the prompt holds images, and a server is asked with text alone; load a vision-language model with hf:")
-    body: dict[str, Any] = {"model": model, length_field: call.max_tokens, "temperature": call.temperature}
+    body: dict[str, Any] = {"model": model, dialect.length_field: call.max_tokens}
+    if dialect.temperature:
+        body["temperature"] = call.temperature
     if route == "chat":
         body["messages"] = messages_of(call.prompt)
         if call.logprobs:
@@ -35,10 +39,13 @@ def request_body(model: str, route: str, call: Call, *, length_field: str = "max
         body["prompt"] = call.prompt.text if call.prompt.text is not None else "\n".join(m.content for m in call.prompt.messages)
         if call.logprobs:
             body["logprobs"] = max(call.top_logprobs, 1)
-    optional = {"n": (call.n, 1), "top_p": (call.top_p, 1.0), "stop": (list(call.stop), []), "seed": (call.seed, None)}
+    optional = {"n": (call.n, 1), "stop": (list(call.stop), []), "seed": (call.seed, None)}
     body |= {name: value for name, (value, neutral) in optional.items() if value != neutral}
-    if call.top_k:
-        body["extra_body"] = {"top_k": call.top_k}
+    if call.temperature and (dialect.top_p or call.top_p != 1.0):
+        body["top_p"] = call.top_p
+    extra = dict(dialect.neutral) | ({"top_k": call.top_k} if call.top_k else {})
+    if extra:
+        body["extra_body"] = extra
     return body
 
 
@@ -99,13 +106,9 @@ def _chat(choice: Any, call: Call) -> Generation:
     elif message.get("tool_calls") or message.get("function_call"):
         finish = "tool_calls"
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    rows = _objects(_object(choice.get("logprobs")).get("content"))
     made = Generation(text=text, finish_reason=finish, reasoning=reasoning if isinstance(reasoning, str) else None)
     _repeats(text, call)
-    entries = [
-        (_token(row), row.get("logprob"), [(_token(t), t.get("logprob")) for t in _objects(row.get("top_logprobs"))]) for row in rows
-    ]
-    return with_logprobs(made, entries)
+    return with_logprobs(made, logprob_entries(choice))
 
 
 def _completion(choice: Any, call: Call) -> Generation:
@@ -113,12 +116,46 @@ def _completion(choice: Any, call: Call) -> Generation:
         raise UnusableReply("the choice holds no text")
     made = Generation(text=choice["text"], finish_reason=_finish(choice.get("finish_reason"), call))
     _repeats(made.text, call)
+    return with_logprobs(made, logprob_entries(choice))
+
+
+Entry = tuple[str, Any, list[tuple[str, Any]]]
+
+
+def logprob_entries(choice: Mapping[str, Any]) -> list[Entry]:
+    """(token, log-prob, alternatives) of each token of a choice, as the server says it; empty when it says nothing.
+
+    Either form may come on either route: llama.cpp answers completions in the form of chat, Together chat in that of completions.
+    """
     logprobs = _object(choice.get("logprobs"))
+    rows = _objects(logprobs.get("content"))
+    if rows:
+        texts = _texts(rows)
+        return [(t, row.get("logprob"), _alternatives(row.get("top_logprobs"))) for t, row in zip(texts, rows, strict=True)]
     tokens, values, tops = (_list(logprobs.get(name)) for name in ("tokens", "token_logprobs", "top_logprobs"))
     if len(tokens) != len(values):
         raise UnusableReply(f"{len(tokens)} tokens, but {len(values)} log-probs")
     tops = tops if len(tops) == len(tokens) else [{}] * len(tokens)
-    return with_logprobs(made, [(str(t), v, list(_object(top).items())) for t, v, top in zip(tokens, values, tops, strict=True)])
+    return [(str(t), v, _alternatives(top)) for t, v, top in zip(tokens, values, tops, strict=True)]
+
+
+def _alternatives(top: Any) -> list[tuple[str, Any]]:
+    """Alternatives in the form of completions, a mapping, or of chat, a list of tokens."""
+    if isinstance(top, dict):
+        return list(top.items())
+    return [(_token(row), row.get("logprob")) for row in _objects(top)]
+
+
+def _texts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The tokens as text. Where the server gives their bytes, a character that spans tokens stands at the last of them."""
+    given = [row.get("bytes") for row in rows]
+    if not all(isinstance(part, list) for part in given):
+        return [_token(row) for row in rows]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    try:
+        return [decoder.decode(bytes(part)) for part in given]  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # numbers that are no bytes
+        return [_token(row) for row in rows]
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -170,9 +207,6 @@ def _token(row: Mapping[str, Any]) -> str:
     return token if isinstance(token, str) else ""
 
 
-Entry = tuple[str, Any, list[tuple[str, Any]]]
-
-
 def with_logprobs(made: Generation, entries: list[Entry]) -> Generation:
     """Add the log-probs of the answer's own tokens; those of a reasoning part in front of it are left out.
 
@@ -194,13 +228,18 @@ def with_logprobs(made: Generation, entries: list[Entry]) -> Generation:
 
 
 def _of_answer(text: str, entries: list[Entry], reasoned: bool) -> list[Entry]:
+    """The entries of the answer alone. The token that ends it, which many servers list, is one of them."""
     if not reasoned:
         return entries
-    tail = ""
-    for start in range(len(entries) - 1, -1, -1):
-        tail = entries[start][0] + tail
-        if tail.strip() == text.strip() and tail.strip():
-            return entries[start:]
+    answer = text.strip()
+    for end in (len(entries), len(entries) - 1):
+        tail = ""
+        for start in range(end - 1, -1, -1):
+            tail = entries[start][0] + tail
+            if tail.strip() == answer and answer:
+                return entries[start:]
+            if len(tail.strip()) > len(answer):
+                break
     return []  # tokens and text cannot be matched: no log-probs rather than wrong ones
 
 

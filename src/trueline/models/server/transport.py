@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 
 _RETRY = frozenset({408, 409, 425, 429})
 _LONGEST_WAIT = 60.0
-#: Further tries of the first question where nothing that speaks the protocol was met: the address is wrong more often than busy.
-_PROBE_RETRIES = 2
+#: Further tries of the first questions, as who waits for the plan shall soon hear of it: where nothing that speaks the protocol was met
+#: (the address is wrong more often than busy), and where the server is ill.
+_STRANGER_RETRIES, _PROBE_RETRIES = 2, 3
+#: A 403 that is about what was asked and not about who asks: log-probs that a model keeps to itself, moderation, a prompt too long.
+_OF_THIS_REQUEST = re.compile(r"logprobs|moderation|flagged|content.?polic|max_tokens|context.?length", re.IGNORECASE)
 
 
 class Refused(Exception):
-    """This request cannot be answered, others may be: ``status`` and the server's own words."""
+    """This request cannot be answered, others may be: ``status`` and the server's own words. ``stranger``: as in ``_Again``."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, stranger: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.stranger = stranger
 
 
 class NotFound(ModelError):
@@ -81,9 +85,11 @@ class Transport:
             except _Again as again:
                 waited = time.monotonic() - started
                 failures += not again.busy
-                retries = min(self.options.retries, _PROBE_RETRIES) if self.probing and again.stranger else self.options.retries
+                retries = self.options.retries
+                if self.probing:
+                    retries = min(retries, _STRANGER_RETRIES if again.stranger else _PROBE_RETRIES)
                 if failures > retries or (again.busy and waited > self.options.patience):
-                    raise Refused(f"given up after {waited:.0f} s: {again}") from again
+                    raise Refused(f"given up after {waited:.0f} s: {again}", stranger=again.stranger) from again
                 wait = again.wait if again.wait is not None else delay * (0.5 + random.random())
                 if again.busy:
                     self.limiter.refused(wait)
@@ -111,6 +117,8 @@ class Transport:
                 raise
             raise _Again(f"the connection broke ({type(error).__name__})") from None
         document = _parse(content, kind)
+        if (trouble := _trouble(document)) is not None:
+            raise self._meaning(*trouble, None)
         self.limiter.succeeded()
         return document, content
 
@@ -126,16 +134,20 @@ class Transport:
 
     def _judge(self, error: Any) -> Exception:
         """What an error status means for this request and for the run."""
-        status = int(error.status_code)
-        where = self.where
-        said = _message(error, self.options.api_key)
-        if status in (401, 403):
+        said = _message(error.body if error.body else error.response.reason_phrase or "no reason given")
+        return self._meaning(int(error.status_code), said, _retry_after(error.response.headers))
+
+    def _meaning(self, status: int, said: str, wait: float | None) -> Exception:
+        where, key = self.where, self.options.api_key
+        said = _short(said.replace(key, "***") if len(key) > 4 and key != "none" else said)
+        if status == 402 or "insufficient_quota" in said:
+            return ModelError(f"{where} says that there is no credit left (HTTP {status}): {said}")
+        if status == 401 or (status == 403 and not _OF_THIS_REQUEST.search(said)):
             return ModelError(f"{where} refuses the key (HTTP {status}); set OPENAI_API_KEY or give another key file")
         if status == 404:
             return NotFound(f"{where} knows no such model or route (HTTP 404): {said}")
         if status in _RETRY or status >= 500:
-            wait = _retry_after(error.response.headers)
-            return _Again(f"HTTP {status}: {said}", wait, busy=status == 429 and not _out_of_funds(said))
+            return _Again(f"HTTP {status}: {said}", wait, busy=status == 429)
         return Refused(f"HTTP {status}: {said}", status)
 
 
@@ -239,21 +251,30 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _out_of_funds(said: str) -> bool:
-    return "insufficient_quota" in said
+def _trouble(document: Mapping[str, Any]) -> tuple[int, str] | None:
+    """An error in the body of a reply whose status says success, as routers send it when a provider behind them failed: (status, words).
+
+    It may stand in the place of the choices, or in one of them.
+    """
+    choices = document.get("choices")
+    found = document.get("error") if not choices else None
+    if isinstance(choices, list):
+        found = next((c["error"] for c in choices if isinstance(c, dict) and c.get("error")), found)
+    if not found:
+        return None
+    code = found.get("code") if isinstance(found, dict) else None
+    known = isinstance(code, int | str) and re.fullmatch(r"[45]\d\d", str(code))
+    return (int(str(code)) if known else 500), _message({"error": found})
 
 
-def _message(error: Any, key: str) -> str:
-    """The server's own words, short and without the key."""
-    body = error.body
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        said = inner.get("message") if isinstance(inner, dict) else inner
-        code = inner.get("code") if isinstance(inner, dict) else None
-        text = f"{said or body}" + (f" ({code})" if isinstance(code, str) else "")
-    else:
-        text = str(body) if body else error.response.reason_phrase or "no reason given"
-    return _short(text.replace(key, "***") if len(key) > 4 and key != "none" else text)
+def _message(body: object) -> str:
+    """The server's own words."""
+    if not isinstance(body, dict):
+        return str(body)
+    inner = body.get("error", body)
+    said = inner.get("message") if isinstance(inner, dict) else inner
+    code = inner.get("code") if isinstance(inner, dict) else None
+    return f"{said or body}" + (f" ({code})" if isinstance(code, str) else "")
 
 
 def _short(text: str) -> str:
