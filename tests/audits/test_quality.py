@@ -109,7 +109,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert json.loads(asked.stdout)["n"] == 24
     page = tmp_path / "page"
     page.mkdir()
-    written = CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "run"), "--n-boot", "100", "--html", str(page)])
+    written = CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "run"), "--n-boot", "100", "--report", str(page)])
     assert written.exit_code == 0, written.output
     assert (page / "quality.html").stat().st_size > 10_000
     assert CliRunner().invoke(app, ["audit", "quality", str(tmp_path / "none")]).exit_code == 2

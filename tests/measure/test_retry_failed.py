@@ -37,7 +37,7 @@ ESTIMATORS = ["sequence_nll", "semantic_entropy", "p_true", "verbalized_2s", "to
 def asked(url: str, out: Path, n: int, **options: Any) -> tl.Run:
     """A measure whose requests get one try each; the stub's faults must not meet the question what the server can do."""
     model: ServerModel = load("stub", base_url=url, retries=0)
-    model._seen = SEEN
+    model._seen, model._most = SEEN, {4: 4}
     settings: dict[str, Any] = {"samples": 4, "equivalence": "normalised", "validate": False, **options}
     names = settings.pop("estimators", ESTIMATORS)
     return tl.measure(model, questions(out.parent, n), names, out=out, **settings)

@@ -121,9 +121,9 @@ def test_a_cost_limit_stops_in_time_and_the_run_goes_on_later(tmp_path: Path) ->
         paid = stub.stats()["answered"]
         run = ask(stub.url, task, tmp_path / "run", model_options=prices, max_cost=10.0)
         stats = stub.stats()
-    assert stats["repeated"] == 1  # the probe
+    assert stats["repeated"] == 3  # the first questions
     assert 100 < paid < 300 * 4
-    assert stats["distinct"] == 1 + 300 * 4
+    assert stats["distinct"] == 3 + 300 * 4
     assert run.manifest["counts"]["cost"] > 0.3
     with serve() as stub, pytest.raises(InputError, match="needs the prices"):
         ask(stub.url, task, tmp_path / "other", max_cost=1.0)
@@ -232,7 +232,7 @@ def test_an_interrupt_keeps_everything_and_says_how_to_go_on(tmp_path: Path) -> 
         assert "Traceback" not in said
         answered = stub.stats()["answered"]
         kept = len(Journal(RunDirectory(tmp_path / "run")).read((0, 0)))
-        assert answered - kept <= 1 + 4  # the probe, and what was in flight
+        assert answered - kept <= 2 + 4  # the first questions, and what was in flight
 
 
 def test_a_planted_key_reaches_no_file_and_no_message(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ class ServerModel:
         self.price = price or Price()
         self.usage = Usage()
         self._seen: Capabilities | None = None
+        self._most: dict[int, int] = {}  # samples wanted -> samples a call
 
     def __repr__(self) -> str:
         return f"ServerModel({self.name!r}, {shown_url(self.options.base_url)!r})"
@@ -87,7 +88,7 @@ class ServerModel:
     def knowing(self, seen: Capabilities) -> ServerModel:
         """The same model, which need not ask what its server can do."""
         model = ServerModel(self.name, self.options, self.price)
-        model._seen = seen
+        model._seen, model._most = seen, dict(self._most)
         return model
 
     @property
@@ -155,7 +156,6 @@ class Session:
         self.model = model
         self.transport = transport
         self.seen = seen
-        self._most: dict[int, int] = {}  # samples wanted -> samples a call
         self._finding = asyncio.Lock()
 
     async def ask(self, call: Call) -> Reply:
@@ -194,9 +194,10 @@ class Session:
         if not self.seen.several:
             return 1
         async with self._finding:
-            if wanted not in self._most:
-                self._most[wanted] = await most_samples(self.transport, self.model.name, self.seen, wanted)
-        return self._most[wanted]
+            known = self.model._most
+            if wanted not in known:
+                known[wanted] = await most_samples(self.transport, self.model.name, self.seen, wanted)
+        return known[wanted]
 
     async def calls(self, request: GenerationRequest, settings: GenerationSettings) -> list[tuple[str, Call]]:
         """The calls of one request, each with its name: ``greedy``, and ``sample:DRAW`` for the draws from DRAW on.

@@ -66,14 +66,17 @@ class Unanswered(ModelError):
 
 
 async def most_samples(transport: Transport, model: str, seen: Capabilities, wanted: int) -> int:
-    """How many samples one request brings, at most ``wanted``: servers that take ``n`` have limits of their own."""
+    """How many samples one request brings, at most ``wanted``: servers that take ``n`` have limits of their own.
+
+    Raises ``ModelError`` where nothing answers: a smaller number on a guess would change the calls of a run that goes on.
+    """
     question = Call(Prompt(_QUESTION, (Message("user", _QUESTION),)), max_tokens=1, n=wanted, temperature=1.0)
     while question.n > 2:
         try:
             document, _ = await transport.post(seen.route, request_body(model, seen.route, question, seen.dialect))
         except Refused as refused:
-            if refused.status is None:
-                break
+            if refused.stranger:
+                raise ModelError(f"{transport.where} did not answer a plain question: {refused}") from refused
             question = dataclasses.replace(question, n=(question.n + 1) // 2)
             continue
         return max(1, min(question.n, len(read_reply(document, question, seen.route).generations)))
