@@ -234,9 +234,7 @@ def make_plan(
         left_out |= unfitted
         left_out |= {name: _ASKED_FOR for name, need in needs.items() if need.probes & BY_NAME and name not in left_out}
     served = {name: need for name, need in needs.items() if name not in left_out}
-    total, greedy = union(served.values()), "greedy" in capabilities
-    if not greedy and not n_samples:
-        raise InputError("the model gives no greedy answer (its server refuses temperature 0): take samples")
+    total, greedy = union(served.values()), _gives_greedy(capabilities, n_samples)
     left_out |= unfitted
     return Plan(
         model=model,
@@ -289,6 +287,12 @@ def refusal(need: Needs, capabilities: frozenset[str], n_samples: int, law: Samp
             f"top-k {law.top_k} is another one"
         )
     return None
+
+
+def _gives_greedy(capabilities: frozenset[str], n_samples: int) -> bool:
+    if "greedy" not in capabilities and not n_samples:
+        raise InputError("the model gives no greedy answer (its server refuses temperature 0): take samples")
+    return "greedy" in capabilities
 
 
 def _wants_alternatives(columns: frozenset[str], capabilities: frozenset[str]) -> bool:
