@@ -242,6 +242,7 @@ def test_pair_judging_and_risks_on_a_provider_that_knows_nothing_of_trueline(tmp
         ("errors", {"task": "world:facts", "nboot": 3}, "no setting 'nboot'; did you mean n_boot"),
         ("errors", {"task": "world:facts", "samples": "many"}, "samples is 'many'; expected int"),
         ("grey-area", {"task": "world:facts", "n_items": 0}, "n_items is 0"),
+        ("emission", {"task": "world:facts", "report": "page.html"}, "audit emission has no page"),
         ("discretion", {"table": "none.csv", "annotators": "human"}, "none.csv"),
         ("risk", {"table": "anes97"}, "did you mean anes96"),
         ("classifier", {"table": "t.csv"}, "asks no model"),

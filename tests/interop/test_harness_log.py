@@ -173,6 +173,7 @@ def test_confidence_in_the_output_and_a_score_that_is_no_verdict(tmp_path: Path)
         ({"arguments": 7}, "arguments are not as"),
         ({"arguments": [["Q?", " yes"]], "resps": [[["-1", "True"]]]}, "single continuation holds no answer"),
         ({"resps": [["a"], ["b"]]}, "this kind of task is not read"),
+        ({"arguments": {"gen_args_0": {"arg_0": "Q?"}}, "resps": [["-49.06"]], "filtered_resps": ["-49.06"]}, "log-likelihood of a text"),
     ],
 )
 def test_records_that_cannot_be_used_are_named(change: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ def ready(name: str, settings: Mapping[str, Any]) -> Ready:
     for needed in lacking:
         if needed not in taken:
             raise InputError(f"audit {name} needs {' and '.join(lacking)}: give -T {needed}=...")
-    return replace(audit(**taken), report=None if report is None else named(report))
+    made = audit(**taken)
+    if report is not None and made.write is None:
+        raise InputError(f"audit {name} has no page; leave report out, its record is in the log")
+    return replace(made, report=None if report is None else named(report))
 
 
 def shared(settings: Mapping[str, Any], *functions: Callable[..., Any]) -> list[dict[str, Any]]:

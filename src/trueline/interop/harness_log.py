@@ -203,6 +203,8 @@ class HarnessLog:
         outputs = [as_text(text) for text in _flat(record["resps"][0])]
         if len(asked) != 1 or not outputs:
             raise InputError("expected one request with its outputs; this kind of task is not read")
+        if len(asked[0]) < 2:  # a request to write has settings; without them it is the log-prob of a whole text (perplexity)
+            raise InputError("the log-likelihood of a text holds no answer of the model; import multiple-choice or generate_until")
         kept = [as_text(text) for text in _flat(record["filtered_resps"])]
         settings = asked[0][1] if len(asked[0]) > 1 and isinstance(asked[0][1], dict) else {}
         temperature = number(settings.get("temperature"))
