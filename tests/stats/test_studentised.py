@@ -110,6 +110,17 @@ def test_no_spread_falls_back_or_says_so() -> None:
     assert "no interval" in str(flat.reason)
 
 
+@pytest.mark.parametrize("metric", ["prr", "auprc"])
+def test_few_rows_in_perfect_order_make_no_interval_of_width_zero(metric: str) -> None:
+    few = evaluate([0.1, 0.2, 0.9], [0, 0, 1], [metric])[metric]
+    assert few.value == 1
+    assert math.isnan(few.low)
+    assert few.reason == "no interval: every replicate has the same value"
+    known = evaluate([0.1, 0.2, 0.9], [0, 0, 1], ["auroc"])["auroc"]  # where theory knows better it is asked
+    assert known.low < 0.1
+    assert known.high == 1
+
+
 def test_means_and_ratios_over_items_have_it_too() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.exponential(size=50), rng.exponential(size=50) + 1

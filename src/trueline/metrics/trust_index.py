@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
-from trueline.metrics._call import CIArgument, call, no_spread
+from trueline.metrics._call import CIArgument, call
 from trueline.metrics.risk_coverage import by_loss, group_totals, mean_risk, risk_at, selective_risk_metric
 from trueline.stats.cells import rank_cells
 from trueline.stats.engine import Metric, point
@@ -134,7 +134,6 @@ TRUST_INDEX = Metric(
 EXCESS_OPTIMAL_RISK = Metric(
     "excess_optimal_risk",
     _excess,
-    fallback=no_spread,
     bounds=(0, 1),
     cells=rank_cells,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
-from trueline.metrics._call import CIArgument, no_spread
+from trueline.metrics._call import CIArgument
 from trueline.metrics._items import weights_by_item
 from trueline.metrics.accuracy import accuracy
 from trueline.metrics.multiclass import top_label_signed_ece
@@ -206,4 +206,4 @@ def _metric(name: str, function: Weighted, n_items: int) -> Metric:
     def value(sample: SortedSample, weights: FloatArray) -> FloatArray:
         return function(weights_by_item(sample, weights, n_items))
 
-    return Metric(name, value, truth="real", bounds=(-1, 1), fallback=no_spread, reason=lambda _: "all answers are right, or all are wrong")
+    return Metric(name, value, truth="real", bounds=(-1, 1), reason=lambda _: "all answers are right, or all are wrong")

@@ -275,10 +275,7 @@ def warnings(view: RunView, truncated_share: float) -> Html | None:
     failed = view.setting("counts", "failed") or 0
     if failed and not any("failed" in w for w in found):
         found.append(f"{failed:,} items failed; see failures below.")
-    if not found:
-        return None
-    lines = [el("li", visible(w[:1000])) for w in dict.fromkeys(found[:50])]
-    return el("div", el("strong", title), el("ul", *lines), cls="warnings", role="note")
+    return warnings_box(list(dict.fromkeys(found)))
 
 
 def title(view: RunView) -> str:

@@ -99,7 +99,8 @@ class Metric:
     clustered : bool
         Whether `analytic` knows clusters.
     fallback : function (sample, level) -> Interval, optional
-        Interval to use where every replicate is equal (all answers right, perfect separation): a bootstrap then knows nothing.
+        Interval to use where every replicate is equal (all answers right, perfect separation): a bootstrap then knows nothing, and without
+        one there is no interval.
     reason : function (sample) -> str, optional
         Why the value is NaN.
     bounds : (low, high)
@@ -224,13 +225,15 @@ def _assemble(
     keep = (own if metric.link is None else metric.link(own)) if ci.keep else None
     errors, beside = (None if r is None else r.values for r in (samples.get(_error_name(metric)), samples.get(_null_name(metric))))
     usable = np.isfinite(own)
-    if errors is not None and (metric.fallback is None or np.ptp(own) > 0):
+    if errors is not None and usable.any() and np.ptp(own[usable]) > 0:
         usable &= errors > 0
         beside = errors[usable]
     good = own[usable]
     if len(good) < 2 or sample.n_clusters < 2:
         why = "one independent unit only" if sample.n_clusters < 2 else "hardly any replicate was defined"
         return Estimate(shown, reason=f"no interval: {why}", samples=keep, **base)
+    if metric.fallback is None and np.ptp(good) == 0:  # replicates that all agree say nothing about the rows not seen
+        return Estimate(shown, reason="no interval: every replicate has the same value", samples=keep, **base)
     lost = 1 - len(good) / len(own)
     doubts = [f"unstable: {lost:.0%} of the replicates were undefined"] if lost > _UNSTABLE else []
     if sample.n_lone_strata:

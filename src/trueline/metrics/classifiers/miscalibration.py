@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trueline.errors import InputError
-from trueline.metrics._call import CIArgument, no_spread
+from trueline.metrics._call import CIArgument
 from trueline.metrics._items import weights_by_item
 from trueline.metrics.multiclass import check_probabilities, top_label_ece, top_label_signed_ece
 from trueline.metrics.scaling import check_labels
@@ -154,7 +154,7 @@ def _summaries(p: FloatArray, y: IntArray, clusters: ArrayLike | None, ci: CIArg
                 held = sample.cache["levels"] = weights, levels(weights_by_item(sample, weights, len(y)))
             return of_levels(held[1])
 
-        return Metric(name, value, bounds=bound, fallback=no_spread)
+        return Metric(name, value, bounds=bound)
 
     sample = sorted_sample(np.arange(len(y)), np.zeros(len(y)), clusters=None if clusters is None else np.asarray(clusters)[order])
     k = float(p.shape[1])
