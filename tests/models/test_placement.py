@@ -132,8 +132,9 @@ def test_a_place_that_is_none_is_one_clear_line(saved: Path) -> None:
             load_model(f"hf:{saved}", device_map=device_map)
 
 
-def test_a_mixture_of_experts_runs_in_float64(make_model: MakeModel, tmp_path: Path) -> None:
-    model = make_model("mixtral")
+@pytest.mark.parametrize("family", ["mixtral", "bloom", "gemma2"])
+def test_float64_gives_the_numbers_of_float32(make_model: MakeModel, family: str, tmp_path: Path) -> None:
+    model = make_model(family)
     model.model.save_pretrained(tmp_path)
     model.tokenizer.save_pretrained(tmp_path)
     expected, found = (tokens_and_logprobs(answers(load_model(f"hf:{tmp_path}", dtype=dtype))) for dtype in ("float32", "float64"))
