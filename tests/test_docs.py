@@ -98,7 +98,7 @@ def test_neighbours_work_as_shown(tmp_path: Path) -> None:
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: registered\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text("[inspect_ai]\ntrueline = trueline.inspecting\n")
     path = os.pathsep.join([str(installed.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    assert len(follow(DOCS / "neighbours.md", tmp_path, PYTHONPATH=path)) == 8
+    assert len(follow(DOCS / "neighbours.md", tmp_path, PYTHONPATH=path)) == 9
     for run in ("towns", "inspected"):
         assert (tmp_path / "runs" / run / "metrics.json").exists()
     assert "model-index" in (tmp_path / "README.md").read_text(encoding="utf-8")
