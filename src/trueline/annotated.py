@@ -67,9 +67,9 @@ def read_annotators(run: Run, truth: Truth) -> Annotators | None:
     """The annotations of a run, aligned with its graded items; None where no item has any."""
     from trueline.metrics.annotators import Annotated
 
-    items = run.item_columns(("item_id", "annotations"))
-    if "annotations" not in items.columns:
+    if "annotations" not in run.directory.column_names("items.parquet"):
         return None
+    items = run.item_columns(("item_id", "annotations"))
     stored = dict(zip(items["item_id"].to_list(), items["annotations"].to_list(), strict=True))
     cases = [from_json(stored.get(item)) for item in truth.item_ids]
     if not any(cases):
